@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The core of Downlink: one client for server-pushed data, over whatever transport the network lets through.
+#![cfg_attr(not(any(test, debug_assertions)), no_std)]
+
+extern crate alloc;
+
+mod attempts;
+mod backoff;
+mod channels;
+mod client;
+mod command;
+mod config;
+mod connection;
+mod cursor;
+mod error;
+mod event;
+mod framing;
+mod io;
+mod patience;
+mod payload;
+pub mod protocol;
+mod race;
+mod rng;
+mod state;
+mod text;
+mod time;
+mod timer;
+mod transport;
+mod transport_memory;
+
+pub use crate::{
+    client::{Client, Output},
+    command::{Command, Hint, Start, SubscriptionId},
+    config::Config,
+    cursor::{Cursor, InvalidCursor},
+    error::{Reason, Retry},
+    event::{Certainty, Delivery, Event, Gap, Notice, Outcome, Role, Trial},
+    io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, WebSocketRequest},
+    payload::Payload,
+    state::State,
+    text::Text,
+    time::Instant,
+    transport::{TransportKind, UnknownTransport},
+};

@@ -1,0 +1,300 @@
+//! The hub: inputs come in, its parts decide, outputs go out.
+
+mod links;
+mod moving;
+
+use alloc::{
+    collections::VecDeque,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use crate::{
+    Command, Config, Hint, Instant, IoEvent, IoId, IoRequest, Notice, Reason, State, TransportKind,
+    attempts::Attempts,
+    backoff::Backoff,
+    channels::{Bounds, Channels},
+    connection::{Connection, ConnectionId},
+    protocol::{Intent, Out},
+    race::Race,
+    rng::Rng,
+    timer::{Timer, Timers},
+    transport_memory::TransportMemory,
+};
+
+/// One logical link to one server.
+///
+/// Feed it with `handle_*`, then drain [`Client::poll_output`], then call [`Client::handle_timeout`] when
+/// [`Client::poll_timeout`] says so.
+pub struct Client {
+    config: Config,
+    session: [u8; 16],
+    rng: Rng,
+    /// The wall clock at the epoch of `now`.
+    unix: Duration,
+    now: Instant,
+    state: State,
+    wants_connection: bool,
+    was_connected: bool,
+    /// The wish changed since the connections were told.
+    is_dirty: bool,
+    /// Transports in use, by rank.
+    transports: Vec<TransportKind>,
+    race: Race,
+    channels: Channels,
+    connections: Vec<Connection>,
+    successor: Option<ConnectionId>,
+    /// The next connection may not ride on what was open before.
+    fresh: bool,
+    spread: Duration,
+    memory: TransportMemory,
+    backoff: Backoff,
+    attempts: Attempts,
+    timers: Timers,
+    out: Out,
+    outputs: VecDeque<Output>,
+    next_io: u64,
+    next_connection: u64,
+}
+
+/// What a client puts out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// I/O for the platform.
+    Io(IoId, IoRequest),
+    /// Something for the application.
+    Notice(Notice),
+}
+
+impl Client {
+    /// Makes a client. `seed` is 32 bytes of real entropy, also for secrets; `unix` the wall clock, read once; `now` the
+    /// platform's clock, which counts sleep.
+    pub fn new(config: Config, seed: [u8; 32], unix: Duration, now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut transports = config.transports.clone();
+        transports.sort_unstable();
+        transports.dedup();
+        transports.retain(|kind| config.protocol.guarantees(*kind).is_some());
+        let opening = transports.iter().position(|kind| {
+            let guarantees = config.protocol.guarantees(*kind);
+            config.opening && guarantees.is_some_and(|guarantees| guarantees.opening)
+        });
+        let head_start = if config.is_secure() {
+            HEAD_START_SECURE
+        } else {
+            HEAD_START
+        };
+
+        Self {
+            session: rng.secret(),
+            rng,
+            unix: unix.saturating_sub(now.since_epoch()),
+            now,
+            state: State::Disconnected {
+                reason: None,
+                retry_at: None,
+            },
+            wants_connection: false,
+            was_connected: false,
+            is_dirty: false,
+            race: Race::new(transports.len(), opening, head_start),
+            transports,
+            channels: Channels::new(Bounds {
+                count: config.queue_count,
+                bytes: config.queue_bytes,
+            }),
+            connections: Vec::new(),
+            successor: None,
+            fresh: false,
+            spread: Duration::ZERO,
+            memory: TransportMemory::import(config.memory.as_deref().unwrap_or_default()),
+            backoff: Backoff::new(config.backoff_base, config.backoff_cap),
+            attempts: Attempts::default(),
+            timers: Timers::default(),
+            out: Out::default(),
+            outputs: VecDeque::new(),
+            next_io: 0,
+            next_connection: 0,
+            config,
+        }
+    }
+
+    /// Takes what the application asks.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        self.now = now;
+        if self.is_closed() {
+            self.refuse(&command);
+            return;
+        }
+        self.is_dirty = true;
+        match command {
+            Command::Close => self.end(Reason::Closed),
+            Command::Connect => self.wants_connection = true,
+            Command::Finished {
+                subscription,
+                count,
+                bytes,
+            } => self.channels.finish(subscription, count, bytes),
+            Command::Hint(hint) => self.handle_hint(hint),
+            Command::Subscribe {
+                subscription,
+                channel,
+                start,
+            } => {
+                self.channels.add(subscription, channel, start);
+                self.wants_connection = true;
+            }
+            Command::Unsubscribe(subscription) => {
+                if self.channels.remove(subscription) {
+                    self.notify(Notice::Ended(subscription, Reason::Closed));
+                }
+            }
+        }
+    }
+
+    /// Takes what happened to a piece of I/O.
+    pub fn handle_io(&mut self, id: IoId, event: IoEvent, now: Instant) {
+        self.now = now;
+        self.on_io(id, event);
+        self.drive_race();
+    }
+
+    /// The time of [`Client::poll_timeout`] has come; harmless at any other time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Attempt if self.race.primary().is_some() => self.is_dirty = true,
+                Timer::Attempt => self.begin_heat(),
+                Timer::Ask => self.is_dirty = true,
+                Timer::Climb => self.race.on_climb(&mut self.timers, now),
+                Timer::Codec(id) => self.wake_codec(id),
+                Timer::Drain => self.move_away(),
+                Timer::FirstFrame(id) => self.fail(id, Reason::Late),
+                Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, now),
+                Timer::Probation => self.race.on_probation_over(),
+                Timer::Probe(id) => {
+                    self.tell(id, Intent::Probe);
+                }
+                Timer::Silence(id) => self.fail(id, Reason::Silent),
+            }
+            self.drive_race();
+        }
+    }
+
+    /// Returns what is to be done next; drain it after each `handle_*`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if core::mem::take(&mut self.is_dirty) && !self.is_closed() {
+            self.reconcile();
+            self.drive_race();
+        }
+
+        self.outputs.pop_front()
+    }
+
+    /// Returns when to call [`Client::handle_timeout`]; `None`: only input can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Returns the state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether it has ended for good.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self.state,
+            State::Disconnected {
+                reason: Some(_),
+                retry_at: None
+            }
+        )
+    }
+
+    fn handle_hint(&mut self, hint: Hint) {
+        if let Hint::NetworkChanged(network) = hint {
+            let unix = self.unix_time();
+            let old = self.config.network.clone().unwrap_or_default();
+            self.memory.halve_trust(self.config.origin(), &old, unix);
+            if network.is_some() {
+                self.config.network = network;
+            }
+        }
+        match (&self.state, self.race.primary()) {
+            (_, Some(primary)) => {
+                self.tell(primary, Intent::Probe);
+            }
+            (State::Disconnected { .. }, None) if self.wants_connection => {
+                self.timers.set(Timer::Attempt, self.now);
+            }
+            (
+                State::Connected { .. } | State::Connecting { .. } | State::Disconnected { .. },
+                None,
+            ) => {}
+        }
+    }
+
+    /// A closed client does nothing but say so.
+    fn refuse(&mut self, command: &Command) {
+        if let Command::Subscribe { subscription, .. } = command {
+            let reason = match &self.state {
+                State::Disconnected {
+                    reason: Some(reason),
+                    ..
+                } => reason.clone(),
+                State::Connected { .. } | State::Connecting { .. } | State::Disconnected { .. } => {
+                    Reason::Closed
+                }
+            };
+            self.notify(Notice::Ended(*subscription, reason));
+        }
+    }
+
+    /// Ends everything, for good.
+    fn end(&mut self, reason: Reason) {
+        while let Some(connection) = self.connections.pop() {
+            self.hang_up(&connection);
+        }
+        self.race.stop(&mut self.timers);
+        self.timers.clear();
+        self.successor = None;
+        let subscriptions: Vec<_> = self.channels.clear().collect();
+        for subscription in subscriptions {
+            self.notify(Notice::Ended(subscription, reason.clone()));
+        }
+        self.set_state(State::Disconnected {
+            reason: Some(reason),
+            retry_at: None,
+        });
+    }
+
+    fn set_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state.clone();
+            self.notify(Notice::State(state));
+        }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    fn unix_time(&self) -> Duration {
+        self.unix + self.now.since_epoch()
+    }
+
+    /// Origin and network, the key of the memory.
+    fn place(&self) -> (String, String) {
+        (
+            self.config.origin().to_string(),
+            self.config.network.clone().unwrap_or_default(),
+        )
+    }
+}
+
+/// Half a second on a bad day, where nothing is known of the path; TLS takes a round trip more.
+const HEAD_START: Duration = Duration::from_millis(350);
+const HEAD_START_SECURE: Duration = Duration::from_millis(450);

@@ -1,0 +1,289 @@
+//! Between the client and its connections: I/O in, facts out.
+
+use super::{Client, Output};
+use crate::{
+    Delivery, Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Role, State,
+    SubscriptionId, TransportKind,
+    channels::Effect,
+    connection::{Connection, ConnectionId},
+    protocol::{Fact, Intent, Lane, Out, Plan, Uptake},
+    timer::Timer,
+};
+
+impl Client {
+    /// Makes a connection and lets it begin.
+    pub(super) fn open(&mut self, transport: TransportKind, role: Role) -> ConnectionId {
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        let wanted = self.channels.wanted(self.now);
+        let codec = self.config.protocol.open(Plan {
+            url: &self.config.url,
+            transport,
+            role,
+            wanted: &wanted,
+            session: &self.session,
+            fresh: self.fresh,
+            stream: [TransportKind::Sse, TransportKind::Stream]
+                .into_iter()
+                .find(|stream| self.transports.contains(stream)),
+            max_payload: self.config.max_payload,
+        });
+        self.channels.ask(id, &wanted);
+        self.connections
+            .push(Connection::new(id, transport, role, codec, self.now));
+        self.with_codec(id, |connection, out, now| {
+            connection.codec.handle_open(out, now);
+            Ok(())
+        });
+
+        id
+    }
+
+    pub(super) fn on_io(&mut self, io: IoId, event: IoEvent) {
+        let Some(connection) = self
+            .connections
+            .iter_mut()
+            .find(|connection| connection.io == Some(io))
+        else {
+            return;
+        };
+        let id = connection.id;
+        if let IoEvent::Finished(_) = event {
+            connection.io = None;
+        } else {
+            connection.note_life(&mut self.timers, self.now);
+        }
+        self.with_codec(id, |connection, out, now| {
+            connection.codec.handle_lane(Lane::Down, event, out, now)
+        });
+    }
+
+    pub(super) fn wake_codec(&mut self, id: ConnectionId) {
+        self.with_codec(id, |connection, out, now| {
+            connection.codec.handle_timeout(out, now);
+            Ok(())
+        });
+    }
+
+    /// Puts an intent to a connection.
+    pub(super) fn tell(&mut self, id: ConnectionId, intent: Intent<'_>) -> Uptake {
+        let mut uptake = Uptake::Unsupported;
+        self.with_codec(id, |connection, out, now| {
+            uptake = connection.codec.handle_intent(intent, out, now);
+            Ok(())
+        });
+
+        uptake
+    }
+
+    /// Ends a connection that failed, whatever it was.
+    pub(super) fn fail(&mut self, id: ConnectionId, reason: Reason) {
+        let was_successor = self.successor == Some(id);
+        let Some(connection) = self.take(id) else {
+            return;
+        };
+        self.hang_up(&connection);
+        if connection.is_draining {
+            return;
+        }
+        let outcome = if self.race.primary() == Some(id) {
+            Outcome::Lost(reason.clone())
+        } else {
+            Outcome::Failed(reason.clone())
+        };
+        let trial = connection.trial(outcome, self.now);
+        self.notify(Notice::Trial(trial));
+        self.on_failed(id, was_successor, reason);
+    }
+
+    /// Drops a connection that is not needed.
+    pub(super) fn discard(&mut self, id: ConnectionId, outcome: Outcome) {
+        let Some(connection) = self.take(id) else {
+            return;
+        };
+        self.hang_up(&connection);
+        let trial = connection.trial(outcome, self.now);
+        self.notify(Notice::Trial(trial));
+    }
+
+    /// Lets a connection that another one has replaced come to its end.
+    pub(super) fn retire(&mut self, id: ConnectionId) {
+        if self.tell(id, Intent::Quiesce) != Uptake::Taken {
+            self.discard(id, Outcome::Succeeded);
+            return;
+        }
+        let now = self.now;
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        connection.is_draining = true;
+        let trial = connection.trial(Outcome::Succeeded, now);
+        self.notify(Notice::Trial(trial));
+    }
+
+    /// Ends the I/O of a connection.
+    pub(super) fn hang_up(&mut self, connection: &Connection) {
+        let Some(io) = connection.io else {
+            return;
+        };
+        let request = match connection.transport {
+            TransportKind::WebSocket if connection.welcome.is_some() => IoRequest::Close(1000),
+            TransportKind::LongPoll
+            | TransportKind::Poll
+            | TransportKind::Sse
+            | TransportKind::Stream
+            | TransportKind::WebSocket => IoRequest::Cancel,
+        };
+        self.outputs.push_back(Output::Io(io, request));
+    }
+
+    pub(super) fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections
+            .iter_mut()
+            .find(|connection| connection.id == id)
+    }
+
+    fn take(&mut self, id: ConnectionId) -> Option<Connection> {
+        let at = self
+            .connections
+            .iter()
+            .position(|connection| connection.id == id)?;
+        self.timers.cancel_all_of(id);
+        self.channels.drop_link(id);
+        if self.successor == Some(id) {
+            self.successor = None;
+        }
+
+        Some(self.connections.remove(at))
+    }
+
+    /// Runs a codec and does what it puts out.
+    fn with_codec(
+        &mut self,
+        id: ConnectionId,
+        run: impl FnOnce(&mut Connection, &mut Out, Instant) -> Result<(), Reason>,
+    ) {
+        let mut out = core::mem::take(&mut self.out);
+        let now = self.now;
+        let Some(connection) = self.connection(id) else {
+            self.out = out;
+            return;
+        };
+        let result = run(connection, &mut out, now);
+
+        for (_, request) in out.requests.drain(..) {
+            self.do_io(id, request);
+        }
+        if let Some(at) = out.wake.take() {
+            self.timers.set(Timer::Codec(id), at);
+        }
+        for fact in out.facts.drain(..) {
+            self.on_fact(id, fact);
+        }
+        self.out = out;
+        if let Err(reason) = result {
+            self.fail(id, reason);
+        }
+    }
+
+    fn do_io(&mut self, id: ConnectionId, request: IoRequest) {
+        let next_io = IoId(self.next_io);
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let io = match &request {
+            IoRequest::Http(_) | IoRequest::WebSocket(_) => {
+                let old = connection.io.replace(next_io);
+                self.next_io += 1;
+                if let Some(old) = old {
+                    self.outputs.push_back(Output::Io(old, IoRequest::Cancel));
+                }
+                next_io
+            }
+            IoRequest::Cancel | IoRequest::Close(_) | IoRequest::Send(_) => match connection.io {
+                Some(io) => io,
+                None => return,
+            },
+        };
+        self.outputs.push_back(Output::Io(io, request));
+    }
+
+    fn on_fact(&mut self, id: ConnectionId, fact: Fact) {
+        let now = self.now;
+        let Some(connection) = self
+            .connections
+            .iter_mut()
+            .find(|connection| connection.id == id)
+        else {
+            return;
+        };
+        match fact {
+            Fact::Drain { within } => {
+                if self.race.primary() == Some(id) {
+                    let at = now + self.rng.scale(within, 0..100);
+                    self.timers.set(Timer::Drain, at);
+                }
+            }
+            Fact::Hi => {
+                connection.first_frame.get_or_insert(now);
+                self.race.on_first_frame(id, &mut self.timers, now);
+            }
+            Fact::Mode(transport) => {
+                connection.transport = transport;
+                if let Some(rank) = self.transports.iter().position(|kind| *kind == transport) {
+                    self.race.on_mode(id, rank);
+                }
+                if self.race.primary() == Some(id) {
+                    self.set_state(State::Connected { transport });
+                    self.schedule_climb(id);
+                }
+            }
+            Fact::Silence(silence) => connection.expect(silence, &mut self.timers, now),
+            Fact::Welcome { transports, spread } => {
+                if connection.welcome.replace(now).is_none() {
+                    self.on_welcome(id, transports, spread);
+                }
+            }
+            Fact::Event { .. }
+            | Fact::Gap { .. }
+            | Fact::Refused { .. }
+            | Fact::Skip { .. }
+            | Fact::Subscribed { .. } => self.on_channel_fact(id, fact),
+        }
+    }
+
+    fn on_channel_fact(&mut self, id: ConnectionId, fact: Fact) {
+        let may_complete = matches!(fact, Fact::Gap { .. } | Fact::Subscribed { .. });
+        let must_not_lose = self.race.primary().is_some_and(|primary| primary != id);
+        match self.channels.handle(id, fact, must_not_lose, self.now) {
+            Ok(Effect::AskAgain(wanted)) => {
+                let intent = Intent::Subscribe(core::slice::from_ref(&wanted));
+                if self.tell(id, intent) != Uptake::Taken {
+                    self.fail(id, Reason::WouldLose);
+                }
+            }
+            Ok(Effect::Deliver(subscription, delivery)) => {
+                self.deliver(subscription, delivery);
+            }
+            Ok(Effect::DeliverBehindGap(subscription, gap, event)) => {
+                self.deliver(subscription, Delivery::Gap(gap));
+                self.deliver(subscription, Delivery::Event(event));
+            }
+            Ok(Effect::End(subscription, reason)) => {
+                self.notify(Notice::Ended(subscription, reason));
+            }
+            Ok(Effect::Later(at)) => self.timers.set(Timer::Ask, at),
+            Ok(Effect::Nothing) => {}
+            Err(reason) => self.fail(id, reason),
+        }
+        if may_complete {
+            self.consider_moving_to(id);
+        }
+    }
+
+    fn deliver(&mut self, subscription: SubscriptionId, delivery: Delivery) {
+        // A delivery may have filled a queue: then its subscription is to be paused.
+        self.is_dirty = true;
+        self.notify(Notice::Delivery(subscription, delivery));
+    }
+}

@@ -1,0 +1,329 @@
+//! Making, losing and replacing the primary connection: one rule for climbing, a changed set and a drain.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Client;
+use crate::{
+    Notice, Outcome, Reason, Role, State, TransportKind,
+    connection::ConnectionId,
+    protocol::{Intent, Uptake},
+    race::{Loss, Step},
+    timer::Timer,
+};
+
+impl Client {
+    /// Begins a round of attempts.
+    pub(super) fn begin_heat(&mut self) {
+        self.timers.cancel(Timer::Attempt);
+        let reason = match &self.state {
+            State::Connecting { reason } | State::Disconnected { reason, .. } => reason.clone(),
+            State::Connected { .. } => None,
+        };
+        self.set_state(State::Connecting { reason });
+        let (origin, network) = self.place();
+        let known = self
+            .memory
+            .recall(&origin, &network, self.unix_time())
+            .and_then(|(transport, first_frame)| Some((self.rank(transport)?, first_frame)));
+        self.race.start(known, &mut self.timers, self.now);
+    }
+
+    /// Does what the race decides.
+    pub(super) fn drive_race(&mut self) {
+        while let Some(step) = self.race.poll() {
+            match step {
+                Step::Drop(id) => self.discard(id, Outcome::Outrun),
+                Step::GiveUp(reasons) => self.give_up(reasons),
+                Step::Open(rank, role) => self.try_rank(rank, role),
+                Step::Promote(id) => self.on_promoted(id),
+                Step::Remember(rank, first_frame) => self.remember(rank, first_frame),
+            }
+        }
+    }
+
+    /// Tells the connections what is wanted.
+    pub(super) fn reconcile(&mut self) {
+        let Some(primary) = self.race.primary() else {
+            let is_idle = matches!(
+                self.state,
+                State::Disconnected {
+                    reason: None,
+                    retry_at: None
+                }
+            );
+            if self.wants_connection && is_idle {
+                self.begin_heat();
+            }
+            return;
+        };
+        if self.update(primary) == Uptake::NeedsSuccessor && self.successor.is_none() {
+            self.open_successor();
+        }
+        let climbers: Vec<_> = self
+            .connections
+            .iter()
+            .map(|connection| connection.id)
+            .filter(|id| self.race.is_trial(*id))
+            .collect();
+        for climber in climbers {
+            if self.update(climber) == Uptake::NeedsSuccessor {
+                self.race.on_outdated(climber, &mut self.timers, self.now);
+                self.discard(climber, Outcome::Outrun);
+            }
+        }
+    }
+
+    /// An heir takes over once it has confirmed what the primary has.
+    pub(super) fn consider_moving_to(&mut self, id: ConnectionId) {
+        let Some(primary) = self.race.primary() else {
+            return;
+        };
+        let now = self.now;
+        let is_welcome = self
+            .connection(id)
+            .is_some_and(|connection| connection.welcome.is_some() && !connection.is_draining);
+        if primary == id || !is_welcome || !self.channels.is_complete(id, primary, now) {
+            return;
+        }
+        if self.successor == Some(id) {
+            self.successor = None;
+            self.race.on_succession(id);
+            self.on_moved(id);
+            self.retire(primary);
+        } else if self.race.is_trial(id) {
+            let old = primary;
+            self.race
+                .on_complete(id, PROBATION, &mut self.timers, &mut self.rng, now);
+            if self.race.primary() == Some(id) {
+                self.retire(old);
+            }
+        }
+    }
+
+    pub(super) fn on_welcome(
+        &mut self,
+        id: ConnectionId,
+        transports: Option<Vec<TransportKind>>,
+        spread: Duration,
+    ) {
+        self.spread = spread;
+        if let Some(transports) = transports {
+            let in_use = &self.transports;
+            self.race
+                .on_available(|rank| transports.contains(&in_use[rank]));
+        }
+        self.race
+            .on_welcome(id, PROBATION, &mut self.timers, &mut self.rng, self.now);
+        self.consider_moving_to(id);
+    }
+
+    /// A connection failed that was primary, a candidate or an heir.
+    pub(super) fn on_failed(&mut self, id: ConnectionId, was_successor: bool, reason: Reason) {
+        if reason.is_terminal() {
+            self.end(reason);
+            return;
+        }
+        if was_successor {
+            self.timers.set(
+                Timer::Ask,
+                self.now + reason.retry_after().unwrap_or(RETRY_SUCCESSOR),
+            );
+            return;
+        }
+        let loss = self
+            .race
+            .on_failed(id, &reason, &mut self.timers, &mut self.rng, self.now);
+        if reason.stops_the_race() && self.race.primary().is_none() {
+            self.back_off(reason);
+            return;
+        }
+        if let Some(loss) = loss {
+            self.on_lost(loss, reason);
+        }
+    }
+
+    /// Plans the tries of better transports: the slower the server's welcome was, the later.
+    pub(super) fn schedule_climb(&mut self, id: ConnectionId) {
+        let took = self
+            .connection(id)
+            .map_or(Duration::ZERO, |connection| connection.welcome_took());
+        let wait = self.rng.scale(took * 10, 50..150).min(LONGEST_CLIMB_WAIT);
+        self.race.climb_after(wait, &mut self.timers, self.now);
+    }
+
+    /// The server goes away: moves to a connection that cannot be to the same instance by being an old one.
+    pub(super) fn move_away(&mut self) {
+        if self.race.primary().is_some() && self.successor.is_none() {
+            self.fresh = true;
+            self.open_successor();
+            self.fresh = false;
+        }
+    }
+
+    fn on_promoted(&mut self, id: ConnectionId) {
+        self.was_connected = true;
+        self.fresh = false;
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let transport = connection.transport;
+        self.set_state(State::Connected { transport });
+        self.schedule_climb(id);
+        self.on_moved(id);
+    }
+
+    /// A connection became primary.
+    fn on_moved(&mut self, id: ConnectionId) {
+        self.is_dirty = true;
+        let now = self.now;
+        if let Some(connection) = self.connection(id) {
+            let trial = connection.trial(Outcome::Won, now);
+            self.notify(Notice::Trial(trial));
+        }
+    }
+
+    fn on_lost(&mut self, loss: Loss, reason: Reason) {
+        if let Some(successor) = self.successor {
+            self.discard(successor, Outcome::Outrun);
+        }
+        // What died by silence may have taken its neighbours with it; what was cut a moment after its birth has not.
+        self.fresh = match loss {
+            Loss::OnProbation => reason == Reason::Silent,
+            Loss::Proven => true,
+        };
+        let welcome = self
+            .connections
+            .iter()
+            .find(|connection| connection.welcome.is_some() && self.race.is_trial(connection.id))
+            .map(|connection| connection.id);
+        if let Some(id) = welcome {
+            self.race
+                .on_welcome(id, PROBATION, &mut self.timers, &mut self.rng, self.now);
+            return;
+        }
+
+        match loss {
+            Loss::OnProbation if self.race.is_exhausted(self.now) => self.back_off(reason),
+            Loss::Proven if !self.spread.is_zero() => {
+                let wait = self.rng.scale(self.spread, 0..100);
+                self.wait(reason, wait);
+            }
+            Loss::OnProbation | Loss::Proven => {
+                self.set_state(State::Connecting {
+                    reason: Some(reason),
+                });
+                self.begin_heat();
+            }
+        }
+    }
+
+    fn give_up(&mut self, mut reasons: Vec<Reason>) {
+        let is_final = reasons.iter().all(Reason::is_terminal_if_unanimous);
+        if reasons.is_empty() {
+            return;
+        }
+        let reason = reasons.swap_remove(0);
+        if is_final && !self.was_connected {
+            self.end(reason);
+        } else {
+            self.back_off(reason);
+        }
+    }
+
+    /// Waits before the next round.
+    fn back_off(&mut self, reason: Reason) {
+        let wait = self.backoff.next(reason.retry_after(), &mut self.rng);
+        self.wait(reason, wait);
+    }
+
+    fn wait(&mut self, reason: Reason, wait: Duration) {
+        self.race.stop(&mut self.timers);
+        while let Some(id) = self.connections.last().map(|connection| connection.id) {
+            self.discard(id, Outcome::Outrun);
+        }
+        self.fresh = true;
+        let at = self.now + wait;
+        self.timers.set(Timer::Attempt, at);
+        self.set_state(State::Disconnected {
+            reason: Some(reason),
+            retry_at: Some(self.unix + at.since_epoch()),
+        });
+    }
+
+    fn try_rank(&mut self, rank: usize, role: Role) {
+        match self.attempts.take(self.now) {
+            Ok(()) => {
+                let id = self.open(self.transports[rank], role);
+                self.race.add(id, rank, &mut self.timers, self.now);
+            }
+            Err(at) if self.race.primary().is_some() => {
+                let wait = at.since(self.now);
+                self.race.climb_after(wait, &mut self.timers, self.now);
+            }
+            Err(at) => {
+                let reason = match &self.state {
+                    State::Connecting { reason } | State::Disconnected { reason, .. } => {
+                        reason.clone()
+                    }
+                    State::Connected { .. } => None,
+                };
+                let wait = at.since(self.now);
+                self.wait(reason.unwrap_or(Reason::Late), wait);
+            }
+        }
+    }
+
+    fn open_successor(&mut self) {
+        let Some(primary) = self.race.primary() else {
+            return;
+        };
+        let Some(transport) = self.connection(primary).map(|primary| primary.transport) else {
+            return;
+        };
+        let id = self.open(transport, Role::Successor);
+        self.successor = Some(id);
+    }
+
+    /// Tells a connection what it lacks and what it is to drop.
+    fn update(&mut self, id: ConnectionId) -> Uptake {
+        let (missing, surplus) = self.channels.difference(id, self.now);
+        let mut uptake = Uptake::Taken;
+        if !surplus.is_empty() {
+            match self.tell(id, Intent::Unsubscribe(&surplus)) {
+                Uptake::Taken => self.channels.retract(id, &surplus),
+                Uptake::NeedsSuccessor | Uptake::Unsupported => uptake = Uptake::NeedsSuccessor,
+            }
+        }
+        if !missing.is_empty() {
+            match self.tell(id, Intent::Subscribe(&missing)) {
+                Uptake::Taken => self.channels.ask(id, &missing),
+                Uptake::NeedsSuccessor | Uptake::Unsupported => uptake = Uptake::NeedsSuccessor,
+            }
+        }
+
+        uptake
+    }
+
+    fn remember(&mut self, rank: usize, first_frame: Option<Duration>) {
+        self.backoff.reset();
+        let Some(first_frame) = first_frame else {
+            return;
+        };
+        let (origin, network) = self.place();
+        let unix = self.unix_time();
+        self.memory
+            .remember(&origin, &network, self.transports[rank], first_frame, unix);
+        let memory = self.memory.export();
+        self.notify(Notice::Memory(memory));
+    }
+
+    fn rank(&self, transport: TransportKind) -> Option<usize> {
+        self.transports.iter().position(|kind| *kind == transport)
+    }
+}
+
+/// The longer of five seconds and a usual heartbeat.
+const PROBATION: Duration = Duration::from_secs(5);
+const LONGEST_CLIMB_WAIT: Duration = Duration::from_secs(60);
+const RETRY_SUCCESSOR: Duration = Duration::from_secs(1);

@@ -1,0 +1,70 @@
+//! What a client is made of.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::time::Duration;
+
+use crate::{TransportKind, protocol::Protocol};
+
+/// How a client behaves. The defaults are right for most.
+#[non_exhaustive]
+pub struct Config {
+    /// The server: an absolute `http` or `https` URL without user and fragment.
+    pub url: String,
+    /// The protocol that the server speaks; Downlink's own by default.
+    pub protocol: Box<dyn Protocol>,
+    /// The transports that may be used; all by default. The order does not matter.
+    pub transports: Vec<TransportKind>,
+    /// Whether to open with the cheap exchange on an unknown network; true by default.
+    pub opening: bool,
+    /// What an earlier client said in [`Notice::Memory`](crate::Notice::Memory); `None` by default. What cannot be read is
+    /// ignored.
+    pub memory: Option<String>,
+    /// The name of the network that the device is on, to key the memory; `None` by default.
+    pub network: Option<String>,
+    /// Mean of the first delay after a failed round of attempts is half of this; 1 s by default. Doubles each time.
+    pub backoff_base: Duration,
+    /// No delay is longer than this, unless the server asks for it; 30 s by default.
+    pub backoff_cap: Duration,
+    /// A subscription with so many unfinished deliveries pauses until half of them are finished; 1,024 by default.
+    pub queue_count: usize,
+    /// A subscription with so many unfinished bytes pauses until half of them are finished; 4 MiB by default.
+    pub queue_bytes: usize,
+    /// The largest payload that is accepted, in bytes; 1 MiB by default, which is the most that the protocol allows.
+    pub max_payload: usize,
+}
+
+impl Config {
+    /// The defaults, for the server at `url`.
+    pub fn new(url: impl Into<String>, protocol: Box<dyn Protocol>) -> Self {
+        Self {
+            url: url.into(),
+            protocol,
+            transports: TransportKind::ALL.into(),
+            opening: true,
+            memory: None,
+            network: None,
+            backoff_base: Duration::from_secs(1),
+            backoff_cap: Duration::from_secs(30),
+            queue_count: 1024,
+            queue_bytes: 4 << 20,
+            max_payload: 1 << 20,
+        }
+    }
+
+    /// Whether the URL asks for TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.url
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+
+    /// Scheme and authority of the URL.
+    pub(crate) fn origin(&self) -> &str {
+        let authority = self.url.find("://").map_or(0, |at| at + 3);
+        let end = self.url[authority..]
+            .find(['/', '?', '#'])
+            .map_or(self.url.len(), |at| authority + at);
+
+        &self.url[..end]
+    }
+}

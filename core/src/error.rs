@@ -1,0 +1,169 @@
+//! Why a connection ended, and what that means for the next one.
+
+use alloc::boxed::Box;
+use core::{fmt, time::Duration};
+
+use crate::IoError;
+
+/// Why a connection ended or could not be made, why a subscription ended.
+///
+/// [`Reason::retry`] says what the client does about it; the text of [`fmt::Display`] says what the developer can do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The application closed the client or the subscription.
+    Closed,
+    /// The answer ended, or the WebSocket was closed, with this close code.
+    Ended(Option<u16>),
+    /// The platform's I/O failed.
+    Io(IoError),
+    /// Not the first frame in time: the path swallows this transport.
+    Late,
+    /// The server's frames break the protocol's grammar.
+    Malformed,
+    /// What answers at this URL does not speak the protocol.
+    NotDownlink,
+    /// The server's refusal, in the protocol's words.
+    Refused {
+        /// The protocol's word for it, for example `forbidden`.
+        code: Box<str>,
+        /// When it may be tried again.
+        retry: Retry,
+    },
+    /// Nothing was heard for so long that the path must be broken.
+    Silent,
+    /// An HTTP status that is not the protocol's word: a hop, or another server.
+    Status(u16),
+    /// A frame is larger than the limit.
+    TooLarge,
+    /// Moving to it would have cost events.
+    WouldLose,
+}
+
+/// When something refused may be tried again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// After so long at least.
+    After(Duration),
+    /// Not with this request.
+    Never,
+    /// With another token.
+    WithNewToken,
+}
+
+impl Reason {
+    /// Whether it ends the client for good when the server says it.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Refused { retry, .. } => match retry {
+                Retry::After(_) => false,
+                Retry::Never | Retry::WithNewToken => true,
+            },
+            Self::Closed => true,
+            Self::Ended(_)
+            | Self::Io(_)
+            | Self::Late
+            | Self::Malformed
+            | Self::NotDownlink
+            | Self::Silent
+            | Self::Status(_)
+            | Self::TooLarge
+            | Self::WouldLose => false,
+        }
+    }
+
+    /// Whether it ends the client for good when every transport meets it alike.
+    pub(crate) fn is_terminal_if_unanimous(&self) -> bool {
+        match self {
+            Self::Malformed
+            | Self::NotDownlink
+            | Self::TooLarge
+            | Self::Io(IoError::Tls | IoError::Url | IoError::Malformed) => true,
+            Self::Status(status) => {
+                (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)
+            }
+            Self::Closed
+            | Self::Ended(_)
+            | Self::Io(
+                IoError::Connect
+                | IoError::Cut
+                | IoError::Dns
+                | IoError::Hidden
+                | IoError::TooLarge,
+            )
+            | Self::Late
+            | Self::Refused { .. }
+            | Self::Silent
+            | Self::WouldLose => false,
+        }
+    }
+
+    /// Whether the server itself spoke: another path would only hear the same.
+    pub(crate) fn stops_the_race(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    /// How long the server asked to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let Self::Refused { retry, .. } = self else {
+            return None;
+        };
+
+        match retry {
+            Retry::After(duration) => Some(*duration),
+            Retry::Never | Retry::WithNewToken => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by the application"),
+            Self::Ended(Some(code)) => write!(f, "the server closed the connection (code {code})"),
+            Self::Ended(None) => f.write_str("the connection ended"),
+            Self::Io(error) => error.fmt(f),
+            Self::Late => f.write_str("no word of the server came through in time"),
+            Self::Malformed => f.write_str(
+                "the server breaks the protocol: check that it speaks version 1, for example with `downlink conformance`",
+            ),
+            Self::NotDownlink => f.write_str(
+                "what answers at this URL is no Downlink server: check the URL's host and path",
+            ),
+            Self::Refused { code, retry } => match retry {
+                Retry::After(duration) => {
+                    write!(f, "the server asks to come back in {duration:?} ({code})")
+                }
+                Retry::Never if &**code == "version" => f.write_str(
+                    "the server speaks no version of the protocol that this client knows: update one of them",
+                ),
+                Retry::Never => write!(f, "the server refuses this client ({code})"),
+                Retry::WithNewToken => write!(f, "the server asks for another token ({code})"),
+            },
+            Self::Silent => f.write_str("nothing was heard from the server for too long"),
+            Self::Status(404) => f.write_str(
+                "nothing is there (HTTP 404): check the URL's path, for example /downlink",
+            ),
+            Self::Status(status @ (401 | 403 | 407)) => write!(
+                f,
+                "a proxy or gateway refuses the connection (HTTP {status}): check its rules and credentials"
+            ),
+            Self::Status(status) => write!(
+                f,
+                "HTTP status {status}, which is not the protocol's: check the URL and what stands between"
+            ),
+            Self::TooLarge => f.write_str(
+                "a frame is larger than the limit: raise `max_payload`, or send less at once",
+            ),
+            Self::WouldLose => f.write_str("the new connection would have lost events"),
+        }
+    }
+}
+
+impl core::error::Error for Reason {}
+
+impl From<IoError> for Reason {
+    fn from(error: IoError) -> Self {
+        Self::Io(error)
+    }
+}

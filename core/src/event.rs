@@ -1,0 +1,119 @@
+//! What the application is told.
+
+use alloc::{string::String, sync::Arc};
+use core::time::Duration;
+
+use crate::{Cursor, Payload, Reason, State, SubscriptionId, Text, TransportKind};
+
+/// Something that the application is told.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// An event or a gap of a subscription.
+    Delivery(SubscriptionId, Delivery),
+    /// A subscription ended; nothing more comes of it.
+    Ended(SubscriptionId, Reason),
+    /// The transport memory changed; store it, and give it to the next client as [`Config::memory`](crate::Config::memory).
+    Memory(String),
+    /// The state changed.
+    State(State),
+    /// The trial of a transport ended.
+    Trial(Trial),
+}
+
+/// What a subscription delivers, in order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// The next event.
+    Event(Event),
+    /// Events are missing here.
+    Gap(Gap),
+}
+
+/// An event of a channel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// Its channel.
+    pub channel: Arc<str>,
+    /// Its position, and its id: unique within the channel.
+    pub cursor: Cursor,
+    /// Its name; empty if it has none.
+    pub name: Text,
+    /// What it carries; JSON by convention.
+    pub data: Payload,
+    /// When it was published by the server's clock, since the Unix epoch; `None` if the server does not say.
+    pub time: Option<Duration>,
+    /// Whether this session published it.
+    pub own: bool,
+}
+
+/// Says that events are missing at this point of a subscription.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// Its channel.
+    pub channel: Arc<str>,
+    /// The position before it; `None` if there was none.
+    pub from: Option<Cursor>,
+    /// The position before the next event.
+    pub to: Cursor,
+    /// Whether events are missing, or may be.
+    pub certainty: Certainty,
+    /// Why, in the server's word: `epoch` (the log is another one), `trimmed` (no longer kept), `slow` (this client was
+    /// too slow), or `hole` (the server left some out without a word).
+    pub why: Text,
+}
+
+/// How sure it is that events are missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certainty {
+    /// Events are missing.
+    Lost,
+    /// Events may be missing: nobody can tell.
+    Possible,
+}
+
+/// How one trial of a transport went, for a readable trace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Trial {
+    /// The transport.
+    pub transport: TransportKind,
+    /// What it was tried for.
+    pub role: Role,
+    /// How long the server's first frame took; `None` if none came.
+    pub first_frame: Option<Duration>,
+    /// How long the connection existed.
+    pub lasted: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What a connection is opened for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// The cheap exchange that every hop lets through.
+    Opening,
+    /// A late try of a better transport that had failed: it asks for nothing before it has proved itself.
+    Probe,
+    /// A candidate of a race, or the first try of a better transport.
+    Start,
+    /// The heir of a live connection, with another set of channels or on another path.
+    Successor,
+}
+
+/// What became of a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It failed before it became primary.
+    Failed(Reason),
+    /// It was primary and got lost.
+    Lost(Reason),
+    /// It was dropped because another one was better or sooner.
+    Outrun,
+    /// It was primary until another one took over.
+    Succeeded,
+    /// It became primary.
+    Won,
+}

@@ -1,0 +1,198 @@
+//! The seam to servers: what a protocol and its codecs are.
+
+mod downlink;
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+pub use self::downlink::Downlink;
+use crate::{
+    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Role, Start, SubscriptionId,
+    Text, TransportKind,
+};
+
+/// What the frames of a server mean. One for each client; does no I/O.
+pub trait Protocol: Send {
+    /// What a connection over `transport` can do; `None` if the protocol is not spoken there.
+    fn guarantees(&self, transport: TransportKind) -> Option<Guarantees>;
+
+    /// Begins a connection. All that may enter it is in the plan.
+    fn open(&self, plan: Plan<'_>) -> Box<dyn Codec>;
+}
+
+/// What a server can keep over one transport.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Guarantees {
+    /// A connection can begin with a cheap exchange that every hop lets through.
+    pub opening: bool,
+}
+
+/// All that may enter a new connection.
+pub struct Plan<'a> {
+    /// The server.
+    pub url: &'a str,
+    /// How it is reached.
+    pub transport: TransportKind,
+    /// What for.
+    pub role: Role,
+    /// Subscriptions to ask for, by ascending id, each from where it stands.
+    pub wanted: &'a [Wanted],
+    /// The session's secret.
+    pub session: &'a [u8; 16],
+    /// The first request must not ride on a connection that was opened before.
+    pub fresh: bool,
+    /// An opening that finds that streams get through may go on as this.
+    pub stream: Option<TransportKind>,
+    /// Largest payload to accept, in bytes.
+    pub max_payload: usize,
+}
+
+/// A subscription to ask for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wanted {
+    /// Its id in the client, for its whole life.
+    pub subscription: SubscriptionId,
+    /// Its channel.
+    pub channel: Arc<str>,
+    /// From where: the last position received, once there is one.
+    pub start: Start,
+}
+
+/// The dialogue on one connection: turns what arrives into facts, and what is wanted into requests.
+pub trait Codec: Send {
+    /// Begins.
+    fn handle_open(&mut self, out: &mut Out, now: Instant);
+
+    /// Takes what happened on a lane.
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    fn handle_lane(
+        &mut self,
+        lane: Lane,
+        event: IoEvent,
+        out: &mut Out,
+        now: Instant,
+    ) -> Result<(), Reason>;
+
+    /// Takes a wish.
+    fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake;
+
+    /// The time asked for in [`Out::wake`] has come.
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant);
+}
+
+/// A line between a connection and its server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Lane {
+    /// What brings events: the socket, or the answer that is waited for.
+    Down,
+}
+
+/// A wish of the client to a connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Intent<'a> {
+    /// Ask the server for a sign of life.
+    Probe,
+    /// Come to an end without cutting what is under way.
+    Quiesce,
+    /// Subscribe to more.
+    Subscribe(&'a [Wanted]),
+    /// Ask for these no longer.
+    Unsubscribe(&'a [SubscriptionId]),
+}
+
+/// What a codec does about an intent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Uptake {
+    /// It takes another connection.
+    NeedsSuccessor,
+    /// It is on its way.
+    Taken,
+    /// This connection has no way to do that.
+    Unsupported,
+}
+
+/// What a codec puts out.
+#[derive(Default)]
+pub struct Out {
+    /// I/O to do, on which lane; a new request replaces what was on the lane.
+    pub requests: Vec<(Lane, IoRequest)>,
+    /// What was learnt.
+    pub facts: Vec<Fact>,
+    /// When to call [`Codec::handle_timeout`]; replaces what was asked before.
+    pub wake: Option<Instant>,
+}
+
+/// Something that a codec learnt.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// The server will go away.
+    Drain {
+        /// The window.
+        within: Duration,
+    },
+    /// An event.
+    Event {
+        /// Of which subscription.
+        subscription: SubscriptionId,
+        /// Its number in the log that the last `Subscribed` or `Gap` named.
+        seq: u64,
+        /// Its name.
+        name: Text,
+        /// What it carries.
+        data: Payload,
+        /// When it was published, since the Unix epoch.
+        time: Option<Duration>,
+        /// Whether this session published it.
+        own: bool,
+    },
+    /// Events are missing before what follows.
+    Gap {
+        /// Of which subscription.
+        subscription: SubscriptionId,
+        /// The position before what follows.
+        to: Cursor,
+        /// How sure that is.
+        certainty: Certainty,
+        /// The server's word for it.
+        why: Text,
+    },
+    /// The server's first frame: the path is proven.
+    Hi,
+    /// From here on the connection works over this transport.
+    Mode(TransportKind),
+    /// A subscription was refused, or taken away.
+    Refused {
+        /// Which.
+        subscription: SubscriptionId,
+        /// Why, and when it may be asked for again.
+        reason: Reason,
+    },
+    /// Silence for so long means loss, from here on; `None`: silence means nothing.
+    Silence(Option<Duration>),
+    /// The position moves without an event.
+    Skip {
+        /// Of which subscription.
+        subscription: SubscriptionId,
+        /// To where.
+        to: u64,
+    },
+    /// A subscription stands, and nothing is missing up to here.
+    Subscribed {
+        /// Which.
+        subscription: SubscriptionId,
+        /// The position before what follows.
+        at: Cursor,
+    },
+    /// The server accepted the client.
+    Welcome {
+        /// The transports that it offers; `None` if it does not say.
+        transports: Option<Vec<TransportKind>>,
+        /// After a loss that it did not announce, spread reconnects over this.
+        spread: Duration,
+    },
+}

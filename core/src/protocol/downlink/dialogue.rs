@@ -1,0 +1,204 @@
+//! What the server's frames mean, on any carrier.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::time::Duration;
+
+use super::frame::{Frame, decode};
+use crate::{
+    Certainty, Cursor, Reason, Retry, SubscriptionId, Text, TransportKind, cursor::number,
+    protocol::Fact,
+};
+
+/// What is known of the server on one connection, or in one answer.
+#[derive(Default)]
+pub(super) struct Dialogue {
+    pub(super) said: Said,
+    /// The server's clock at its `welcome`, since the Unix epoch.
+    time: Option<Duration>,
+}
+
+/// How far the server has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    Hi,
+    Welcome,
+}
+
+/// What a frame was, to whoever carries on the dialogue.
+pub(super) enum Meaning {
+    /// Something for the application: it ends a `once` answer.
+    Content(Fact),
+    /// Something for the client.
+    Fact(Fact),
+    Hi {
+        beat: Duration,
+        has_hello: bool,
+    },
+    Nothing,
+    Welcome {
+        fact: Fact,
+        hold: Option<Duration>,
+        max: Option<usize>,
+    },
+}
+
+impl Dialogue {
+    /// # Errors
+    /// The server's refusal, or what is wrong with the frame.
+    pub(super) fn handle(&mut self, frame: &Frame) -> Result<Meaning, Reason> {
+        let verb = frame.verb();
+        if self.said == Said::Nothing {
+            return self.handle_first(frame, verb);
+        }
+
+        match verb {
+            "drain" => Ok(Meaning::Fact(Fact::Drain {
+                within: milliseconds(required(frame.field("in"))?)?,
+            })),
+            "e" => self.handle_event(frame).map(Meaning::Content),
+            "err" => handle_error(frame).map(Meaning::Content),
+            "gap" => Ok(Meaning::Content(Fact::Gap {
+                subscription: subscription(frame)?,
+                to: cursor(frame.field("to"))?,
+                certainty: match frame.field("certainty") {
+                    Some("possible") => Certainty::Possible,
+                    Some(_) | None => Certainty::Lost,
+                },
+                why: frame.text(required(frame.field("why"))?),
+            })),
+            "leave" => Ok(Meaning::Content(Fact::Refused {
+                subscription: subscription(frame)?,
+                reason: Reason::Refused {
+                    code: word(frame.field("why").unwrap_or("leave"))?,
+                    retry: Retry::Never,
+                },
+            })),
+            "ok" => Ok(Meaning::Fact(Fact::Subscribed {
+                subscription: subscription(frame)?,
+                at: cursor(frame.field("at"))?,
+            })),
+            "skip" => Ok(Meaning::Fact(Fact::Skip {
+                subscription: subscription(frame)?,
+                to: required(frame.field("to").and_then(number))?,
+            })),
+            "welcome" => self.handle_welcome(frame),
+            _ => Ok(Meaning::Nothing),
+        }
+    }
+
+    fn handle_first(&mut self, frame: &Frame, verb: &str) -> Result<Meaning, Reason> {
+        let beat = frame.field("beat").and_then(number);
+        let (true, Some(_), Some(beat)) = (verb == "hi", frame.field("v"), beat) else {
+            return Err(Reason::NotDownlink);
+        };
+        self.said = Said::Hi;
+
+        Ok(Meaning::Hi {
+            beat: Duration::from_millis(beat).clamp(LEAST_BEAT, MOST_BEAT),
+            has_hello: frame.field("hello") == Some("1"),
+        })
+    }
+
+    fn handle_welcome(&mut self, frame: &Frame) -> Result<Meaning, Reason> {
+        let optional = |key| frame.field(key).map(milliseconds).transpose();
+        self.said = Said::Welcome;
+        self.time = optional("time")?;
+
+        let mut transports = Vec::from([TransportKind::LongPoll, TransportKind::Poll]);
+        let claimed = frame.field("has").unwrap_or_default().split(',');
+        transports.extend(claimed.filter_map(|name| name.parse::<TransportKind>().ok()));
+        transports.sort_unstable();
+
+        Ok(Meaning::Welcome {
+            fact: Fact::Welcome {
+                transports: Some(transports),
+                spread: optional("spread")?.unwrap_or_default(),
+            },
+            hold: optional("hold")?,
+            max: frame
+                .field("max")
+                .and_then(number)
+                .and_then(|max| usize::try_from(max).ok()),
+        })
+    }
+
+    fn handle_event(&self, frame: &Frame) -> Result<Fact, Reason> {
+        let mut words = frame.words();
+        let subscription = required(words.next().and_then(number))?;
+        let seq = required(words.next().and_then(number))?;
+        let name = required(words.next())?;
+        let own = words.any(|word| word == "own");
+
+        Ok(Fact::Event {
+            subscription: SubscriptionId::new(subscription),
+            seq,
+            name: if name == "-" {
+                Text::default()
+            } else {
+                frame.text(name)
+            },
+            data: frame.data(),
+            time: self.time_of(frame),
+            own,
+        })
+    }
+
+    fn time_of(&self, frame: &Frame) -> Option<Duration> {
+        let welcome = self.time?;
+        let offset = frame.field("t")?;
+
+        match offset.strip_prefix('-') {
+            Some(before) => welcome.checked_sub(Duration::from_millis(number(before)?)),
+            None => welcome.checked_add(Duration::from_millis(number(offset)?)),
+        }
+    }
+}
+
+fn handle_error(frame: &Frame) -> Result<Fact, Reason> {
+    let mut words = frame.words();
+    let scope = required(words.next())?;
+    let code = required(words.next())?;
+    let retry = match required(frame.field("retry"))? {
+        "never" => Retry::Never,
+        "token" => Retry::WithNewToken,
+        after => Retry::After(milliseconds(after)?),
+    };
+    let reason = Reason::Refused {
+        code: word(code)?,
+        retry,
+    };
+    if scope == "-" {
+        return Err(reason);
+    }
+
+    Ok(Fact::Refused {
+        subscription: SubscriptionId::new(required(number(scope))?),
+        reason,
+    })
+}
+
+fn subscription(frame: &Frame) -> Result<SubscriptionId, Reason> {
+    required(frame.words().next().and_then(number)).map(SubscriptionId::new)
+}
+
+fn cursor(field: Option<&str>) -> Result<Cursor, Reason> {
+    required(field.and_then(|text| text.parse().ok()))
+}
+
+fn milliseconds(text: &str) -> Result<Duration, Reason> {
+    required(number(text)).map(Duration::from_millis)
+}
+
+fn word(text: &str) -> Result<Box<str>, Reason> {
+    required(decode(text)).map(|text| text.chars().take(MAX_CODE).collect())
+}
+
+fn required<T>(value: Option<T>) -> Result<T, Reason> {
+    value.ok_or(Reason::Malformed)
+}
+
+const LEAST_BEAT: Duration = Duration::from_secs(1);
+const MOST_BEAT: Duration = Duration::from_secs(30);
+const MAX_CODE: usize = 64;

@@ -1,0 +1,396 @@
+//! The HTTP transports: one request after the other, or one whose answer has no end.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::{fmt::Write as _, time::Duration};
+
+use super::{
+    INFALLIBLE,
+    dialogue::{Dialogue, Meaning, Said},
+    frame::Frame,
+    insert, refusal, write_hello, write_sub,
+};
+use crate::{
+    HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Role, Start, TransportKind,
+    framing::{Framing, Lines, Sse},
+    patience::{Answer, Patience},
+    protocol::{Codec, Fact, Intent, Lane, Out, Plan, Uptake, Wanted},
+};
+
+/// A connection over HTTP: its requests name the whole set each time.
+pub(super) struct Http {
+    url: String,
+    session: [u8; 16],
+    transport: TransportKind,
+    stream: Option<TransportKind>,
+    /// By ascending id, each from the last position that came over this connection.
+    wanted: Vec<Wanted>,
+    patience: Patience,
+    fresh: bool,
+    quiescing: bool,
+    max_payload: usize,
+    beat: Duration,
+    stage: Stage,
+}
+
+enum Stage {
+    /// A request is under way.
+    Asking(Exchange),
+    /// The next request waits for its time.
+    Pausing,
+}
+
+struct Exchange {
+    role: Role,
+    asked: Instant,
+    patience: Duration,
+    framing: Box<dyn Framing>,
+    dialogue: Dialogue,
+    first_frame: Option<Instant>,
+    last_chunk: Instant,
+    has_content: bool,
+}
+
+/// Whether the path lets an answer through before its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Path {
+    Buffers,
+    Streams,
+    Unknown,
+}
+
+impl Http {
+    pub(super) fn new(plan: &Plan<'_>) -> Self {
+        Self {
+            url: plan.url.into(),
+            session: *plan.session,
+            transport: plan.transport,
+            stream: plan.stream,
+            wanted: plan.wanted.into(),
+            patience: Patience::new(plan.transport),
+            fresh: plan.fresh,
+            quiescing: false,
+            max_payload: plan.max_payload,
+            beat: DEFAULT_BEAT,
+            stage: Stage::Asking(Exchange::new(
+                plan.role,
+                plan.transport,
+                plan.max_payload,
+                Instant::default(),
+            )),
+        }
+    }
+
+    fn ask(&mut self, role: Role, out: &mut Out, now: Instant) {
+        let mut exchange = Exchange::new(role, self.transport, self.max_payload, now);
+        let mut frames = String::new();
+        let mut headers = Vec::from([("content-type".into(), "text/plain".into())]);
+        write_hello(&self.session, &mut frames);
+        if self.is_stream() {
+            frames.push_str(" mode=stream\n");
+            if self.transport == TransportKind::Sse {
+                headers.push(("accept".into(), "text/event-stream".into()));
+            }
+        } else {
+            exchange.patience = match role {
+                Role::Opening => OPENING_PATIENCE,
+                // No confirmation of a changed set may wait for a hold.
+                Role::Successor => Duration::ZERO,
+                Role::Probe | Role::Start => self.patience.ask(),
+            };
+            let written = writeln!(
+                frames,
+                " mode=once patience={}",
+                exchange.patience.as_millis()
+            );
+            written.expect(INFALLIBLE);
+        }
+        for wanted in &self.wanted {
+            write_sub(wanted, &mut frames);
+        }
+
+        out.facts
+            .push(Fact::Silence(Some(exchange.patience + self.silence())));
+        out.requests.push((
+            Lane::Down,
+            IoRequest::Http(HttpRequest {
+                url: self.url.clone(),
+                method: Method::Post,
+                headers,
+                body: Payload::from(frames.into_bytes()),
+                fresh: core::mem::take(&mut self.fresh),
+            }),
+        ));
+        self.stage = Stage::Asking(exchange);
+    }
+
+    fn handle_frame(&mut self, frame: &Frame, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let silence = self.silence();
+        let Stage::Asking(exchange) = &mut self.stage else {
+            return Ok(());
+        };
+        match exchange.dialogue.handle(frame)? {
+            Meaning::Content(fact) => {
+                exchange.has_content = true;
+                self.note_position(&fact);
+                out.facts.push(fact);
+            }
+            Meaning::Fact(fact) => {
+                self.note_position(&fact);
+                out.facts.push(fact);
+            }
+            Meaning::Hi { beat, .. } => {
+                exchange.first_frame = Some(now);
+                self.beat = beat;
+                out.facts.push(Fact::Hi);
+                out.facts.push(Fact::Silence(Some(silence)));
+            }
+            Meaning::Nothing => {}
+            Meaning::Welcome { fact, hold, .. } => {
+                if let Some(hold) = hold {
+                    self.patience.limit(hold);
+                }
+                if let Fact::Welcome {
+                    transports: Some(transports),
+                    ..
+                } = &fact
+                {
+                    self.stream = self.stream.filter(|stream| transports.contains(stream));
+                }
+                out.facts.push(fact);
+            }
+        }
+
+        Ok(())
+    }
+
+    /// The next request asks from where this one has come.
+    fn note_position(&mut self, fact: &Fact) {
+        let (subscription, at) = match fact {
+            Fact::Subscribed { subscription, at } => (*subscription, Ok(at)),
+            Fact::Gap {
+                subscription, to, ..
+            } => (*subscription, Ok(to)),
+            Fact::Event {
+                subscription, seq, ..
+            } => (*subscription, Err(*seq)),
+            Fact::Skip { subscription, to } => (*subscription, Err(*to)),
+            Fact::Refused { subscription, .. } => {
+                let subscription = *subscription;
+                self.wanted
+                    .retain(|wanted| wanted.subscription != subscription);
+                return;
+            }
+            Fact::Drain { .. }
+            | Fact::Hi
+            | Fact::Mode(_)
+            | Fact::Silence(_)
+            | Fact::Welcome { .. } => return,
+        };
+        let Ok(index) = self
+            .wanted
+            .binary_search_by_key(&subscription, |wanted| wanted.subscription)
+        else {
+            return;
+        };
+        let start = &mut self.wanted[index].start;
+        match (at, &*start) {
+            (Ok(at), _) => *start = Start::After(at.clone()),
+            (Err(seq), Start::After(before)) => *start = Start::After(before.at(seq)),
+            (Err(_), Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_)) => {}
+        }
+    }
+
+    fn handle_end(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let Stage::Asking(exchange) = core::mem::replace(&mut self.stage, Stage::Pausing) else {
+            return Ok(());
+        };
+        if !exchange.framing.is_at_boundary() {
+            return Err(Reason::Ended(None));
+        }
+        match exchange.dialogue.said {
+            Said::Nothing => return Err(Reason::NotDownlink),
+            Said::Hi => return Err(Reason::Ended(None)),
+            Said::Welcome => {}
+        }
+        if self.is_stream() || self.quiescing {
+            return Err(Reason::Ended(None));
+        }
+
+        let pause = match exchange.role {
+            Role::Opening => {
+                self.go_on_after_opening(&exchange, out, now);
+                Duration::ZERO
+            }
+            Role::Successor => Duration::ZERO,
+            Role::Probe | Role::Start => self.patience.pause_after(if exchange.has_content {
+                Answer::Full
+            } else {
+                Answer::Empty(now.since(exchange.asked))
+            }),
+        };
+        if pause.is_zero() {
+            self.ask(Role::Start, out, now);
+        } else {
+            out.facts.push(Fact::Silence(None));
+            out.wake = Some(now + pause);
+        }
+
+        Ok(())
+    }
+
+    fn go_on_after_opening(&mut self, exchange: &Exchange, out: &mut Out, now: Instant) {
+        let path = exchange.path(now);
+        match (path, self.stream) {
+            (Path::Streams, Some(stream)) => {
+                self.transport = stream;
+                out.facts.push(Fact::Mode(stream));
+            }
+            (Path::Streams, None) | (Path::Buffers | Path::Unknown, _) => {}
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        match self.transport {
+            TransportKind::Sse | TransportKind::Stream => true,
+            TransportKind::LongPoll | TransportKind::Poll | TransportKind::WebSocket => false,
+        }
+    }
+
+    /// A beat that is overdue by half an interval is a loss.
+    fn silence(&self) -> Duration {
+        self.beat * 3 / 2
+    }
+}
+
+impl Codec for Http {
+    fn handle_open(&mut self, out: &mut Out, now: Instant) {
+        let Stage::Asking(Exchange { role, .. }) = self.stage else {
+            return;
+        };
+        self.ask(role, out, now);
+    }
+
+    fn handle_lane(
+        &mut self,
+        _lane: Lane,
+        event: IoEvent,
+        out: &mut Out,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        match event {
+            IoEvent::Opened(head) => match head.status {
+                200 => Ok(()),
+                _ => Err(refusal(&head)),
+            },
+            IoEvent::Received(chunk) => {
+                let Stage::Asking(exchange) = &mut self.stage else {
+                    return Ok(());
+                };
+                exchange.last_chunk = now;
+                exchange.framing.push(chunk)?;
+                while let Stage::Asking(exchange) = &mut self.stage {
+                    let next = exchange.framing.next();
+                    let Some(frame) = exchange.judge(next)? else {
+                        break;
+                    };
+                    let frame = Frame::parse(frame);
+                    let frame = exchange.judge(frame)?;
+                    self.handle_frame(&frame, out, now)?;
+                }
+
+                Ok(())
+            }
+            IoEvent::Finished(Ok(_)) => self.handle_end(out, now),
+            IoEvent::Finished(Err(error)) => Err(error.into()),
+        }
+    }
+
+    fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
+        match intent {
+            Intent::Probe => Uptake::Unsupported,
+            Intent::Quiesce if self.is_stream() => Uptake::Unsupported,
+            Intent::Quiesce => match self.stage {
+                Stage::Asking(_) => {
+                    self.quiescing = true;
+                    Uptake::Taken
+                }
+                Stage::Pausing => Uptake::Unsupported,
+            },
+            Intent::Subscribe(more) => match self.stage {
+                Stage::Asking(_) => Uptake::NeedsSuccessor,
+                Stage::Pausing => {
+                    for wanted in more {
+                        insert(&mut self.wanted, wanted);
+                    }
+                    self.ask(Role::Successor, out, now);
+                    Uptake::Taken
+                }
+            },
+            Intent::Unsubscribe(_) if self.is_stream() => Uptake::NeedsSuccessor,
+            Intent::Unsubscribe(subscriptions) => {
+                self.wanted
+                    .retain(|wanted| !subscriptions.contains(&wanted.subscription));
+                Uptake::Taken
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
+        match self.stage {
+            Stage::Asking(_) => {}
+            Stage::Pausing => self.ask(Role::Start, out, now),
+        }
+    }
+}
+
+impl Exchange {
+    fn new(role: Role, transport: TransportKind, max_payload: usize, now: Instant) -> Self {
+        Self {
+            role,
+            asked: now,
+            patience: Duration::ZERO,
+            framing: match transport {
+                TransportKind::Sse => Box::new(Sse::new(max_payload)),
+                TransportKind::LongPoll
+                | TransportKind::Poll
+                | TransportKind::Stream
+                | TransportKind::WebSocket => Box::new(Lines::new(max_payload)),
+            },
+            dialogue: Dialogue::default(),
+            first_frame: None,
+            last_chunk: now,
+            has_content: false,
+        }
+    }
+
+    /// Before its first frame, what cannot be read is no broken server but none at all.
+    fn judge<T>(&self, result: Result<T, Reason>) -> Result<T, Reason> {
+        result.map_err(|reason| match self.dialogue.said {
+            Said::Nothing => Reason::NotDownlink,
+            Said::Hi | Said::Welcome => reason,
+        })
+    }
+
+    fn path(&self, now: Instant) -> Path {
+        let Some(first_frame) = self.first_frame else {
+            return Path::Unknown;
+        };
+        if self.has_content {
+            // What the server had at once comes together on any path.
+            if self.last_chunk.since(first_frame) >= APART {
+                Path::Streams
+            } else {
+                Path::Unknown
+            }
+        } else if now.since(first_frame) >= self.patience / 2 {
+            Path::Streams
+        } else {
+            Path::Buffers
+        }
+    }
+}
+
+/// Long enough for an event that is about to come, short enough not to be missed where there is none.
+const OPENING_PATIENCE: Duration = Duration::from_millis(100);
+const APART: Duration = Duration::from_millis(20);
+const DEFAULT_BEAT: Duration = Duration::from_secs(5);
