@@ -463,3 +463,6 @@ const MOST_WAIT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+#[cfg(test)]
+mod tests;
