@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What Downlink's end-to-end tests and benches share.
+
+pub mod overload;
