@@ -1,0 +1,392 @@
+//! A client whose network and server are played by hand.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use downlink_core::{
+    Client, Command, Config, Delivery, Head, HttpRequest, Instant, IoError, IoEvent, IoId,
+    IoRequest, Notice, Outcome, Output, Payload, Reason, Start, State, SubscriptionId,
+    TransportKind, protocol::Downlink,
+};
+
+pub(crate) struct Scene {
+    client: Client,
+    now: Instant,
+    running: BTreeMap<IoId, Running>,
+    requests: Vec<(IoId, IoRequest)>,
+    opened_at: Vec<Instant>,
+    sent: Vec<String>,
+    notices: Vec<Notice>,
+}
+
+struct Running {
+    via: Via,
+    frames: String,
+    is_open: bool,
+    http: Option<HttpRequest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Via {
+    Http,
+    WebSocket,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new("https://example.org/downlink", Box::new(Downlink));
+        change(&mut config);
+        let now = Instant::new(Duration::from_secs(100));
+        let unix = Duration::from_secs(1_800_000_000);
+
+        Self {
+            client: Client::new(config, [9; 32], unix, now),
+            now,
+            running: BTreeMap::new(),
+            requests: Vec::new(),
+            opened_at: Vec::new(),
+            sent: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub(crate) fn only_by(transport: TransportKind) -> Self {
+        Self::with(|config| config.transports = vec![transport])
+    }
+
+    /// Subscribed to `room:1` at x:5, on a WebSocket that was reached by climbing.
+    pub(crate) fn connected_by_websocket() -> Self {
+        let mut scene = Self::new();
+        scene.subscribe(1, "room:1", Start::Now);
+        scene.connect_by_websocket("ok 1 at=x:4\ne 1 5 msg :five\n");
+
+        scene
+    }
+
+    pub(crate) fn connect_by_websocket(&mut self, frames: &str) {
+        self.open(frames);
+        self.pass(1);
+        let poll = self.only(Via::Http);
+        let socket = self.only(Via::WebSocket);
+        let confirmed: String = self
+            .body(socket)
+            .lines()
+            .filter_map(|line| line.strip_prefix("sub ")?.split_once(" after="))
+            .map(|(sub, at)| format!("ok {} at={at}\n", sub.split(' ').next().unwrap()))
+            .collect();
+        let answer = format!("hi v=1 hello=1 beat=5000\nwelcome has=websocket,sse\n{confirmed}");
+        self.say(socket, &answer);
+        self.say(poll, &answer);
+        self.end(poll);
+        assert_eq!(self.transport(), Some(TransportKind::WebSocket));
+    }
+
+    /// Answers the opening with these frames, and ends it.
+    pub(crate) fn open(&mut self, frames: &str) {
+        let opening = self.only(Via::Http);
+        self.say(
+            opening,
+            &format!("hi v=1 hello=1 beat=5000\nwelcome has=websocket,sse,stream\n{frames}"),
+        );
+        self.end(opening);
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.client.handle_command(command, self.now);
+        self.drain();
+    }
+
+    pub(crate) fn subscribe(&mut self, id: u64, channel: &str, start: Start) {
+        self.command(Command::Subscribe {
+            subscription: SubscriptionId::new(id),
+            channel: channel.into(),
+            start,
+        });
+    }
+
+    pub(crate) fn subscribe_together(&mut self, channels: &[(u64, &str)]) {
+        for (id, channel) in channels {
+            let command = Command::Subscribe {
+                subscription: SubscriptionId::new(*id),
+                channel: (*channel).into(),
+                start: Start::Now,
+            };
+            self.client.handle_command(command, self.now);
+        }
+        self.drain();
+    }
+
+    pub(crate) fn finish(&mut self, id: u64, count: usize) {
+        self.command(Command::Finished {
+            subscription: SubscriptionId::new(id),
+            count,
+            bytes: 0,
+        });
+    }
+
+    /// The server says these frames.
+    pub(crate) fn say(&mut self, io: IoId, frames: &str) {
+        let Some(running) = self.running.get_mut(&io) else {
+            return;
+        };
+        if !std::mem::replace(&mut running.is_open, true) {
+            let status = match running.via {
+                Via::Http => 200,
+                Via::WebSocket => 101,
+            };
+            let headers = vec![("sec-websocket-protocol".into(), "downlink.v1".into())];
+            self.tell(io, IoEvent::Opened(Head { status, headers }));
+        }
+        let is_sse = self.running.get(&io).is_some_and(Running::is_sse);
+        let bytes = if is_sse {
+            frames
+                .lines()
+                .map(|frame| format!("data: {frame}\n"))
+                .collect()
+        } else {
+            frames.to_owned()
+        };
+        self.tell(io, IoEvent::Received(Payload::from(bytes.as_bytes())));
+    }
+
+    pub(crate) fn end(&mut self, io: IoId) {
+        self.running.remove(&io);
+        self.tell(io, IoEvent::Finished(Ok(None)));
+    }
+
+    pub(crate) fn cut(&mut self, io: IoId) {
+        self.fail(io, IoError::Cut);
+    }
+
+    pub(crate) fn fail(&mut self, io: IoId, error: IoError) {
+        self.running.remove(&io);
+        self.tell(io, IoEvent::Finished(Err(error)));
+    }
+
+    pub(crate) fn refuse(&mut self, io: IoId, status: u16) {
+        let head = Head {
+            status,
+            headers: Vec::new(),
+        };
+        self.tell(io, IoEvent::Opened(head));
+        self.end(io);
+    }
+
+    pub(crate) fn pass(&mut self, milliseconds: u64) {
+        let end = self.now + Duration::from_millis(milliseconds);
+        while let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.client.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// Lets seconds pass in which the server beats.
+    pub(crate) fn stay(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.pass(1_000);
+            for io in self.all_running() {
+                self.say(io, "beat\n");
+            }
+        }
+    }
+
+    pub(crate) fn only(&self, via: Via) -> IoId {
+        let all = self.all(via);
+        assert_eq!(all.len(), 1, "{via:?}");
+
+        all[0]
+    }
+
+    pub(crate) fn all(&self, via: Via) -> Vec<IoId> {
+        self.running
+            .iter()
+            .filter(|(_, running)| running.via == via)
+            .map(|(io, _)| *io)
+            .collect()
+    }
+
+    pub(crate) fn all_running(&self) -> Vec<IoId> {
+        self.running.keys().copied().collect()
+    }
+
+    pub(crate) fn body(&self, io: IoId) -> &str {
+        &self.running[&io].frames
+    }
+
+    pub(crate) fn http(&self, io: IoId) -> &HttpRequest {
+        self.running[&io].http.as_ref().unwrap()
+    }
+
+    pub(crate) fn is_opening(&self, io: IoId) -> bool {
+        self.body(io).contains("patience=100\n")
+    }
+
+    pub(crate) fn opened(&self) -> usize {
+        self.opened_at.len()
+    }
+
+    pub(crate) fn most_opened_within(&self, milliseconds: u64) -> usize {
+        let window = Duration::from_millis(milliseconds);
+
+        self.opened_at
+            .iter()
+            .map(|from| {
+                self.opened_at
+                    .iter()
+                    .filter(|at| **at >= *from && at.since(*from) < window)
+                    .count()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// What was sent on WebSockets since it was last asked.
+    pub(crate) fn sent(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.sent)
+    }
+
+    pub(crate) fn last_request(&self, io: IoId) -> Option<IoRequest> {
+        let of_it = |(other, _): &&(IoId, IoRequest)| *other == io;
+
+        self.requests
+            .iter()
+            .rev()
+            .find(of_it)
+            .map(|(_, request)| request.clone())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.client.state().clone()
+    }
+
+    pub(crate) fn transport(&self) -> Option<TransportKind> {
+        match self.client.state() {
+            State::Connected { transport } => Some(*transport),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        self.client.poll_timeout()
+    }
+
+    pub(crate) fn delivered(&self, id: u64) -> Vec<String> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Delivery(of, delivery) if *of == SubscriptionId::new(id) => Some(delivery),
+                _ => None,
+            })
+            .map(|delivery| match delivery {
+                Delivery::Event(event) => {
+                    let data = std::str::from_utf8(&event.data).unwrap();
+                    format!("{} {data}", event.cursor)
+                }
+                Delivery::Gap(gap) => {
+                    let from = gap.from.as_ref().map_or("-".into(), ToString::to_string);
+                    format!("gap {from} {} {}", gap.to, gap.why)
+                }
+            })
+            .collect()
+    }
+
+    pub(crate) fn gaps(&self) -> Vec<&Notice> {
+        let is_gap = |notice: &&Notice| matches!(notice, Notice::Delivery(_, Delivery::Gap(_)));
+
+        self.notices.iter().filter(is_gap).collect()
+    }
+
+    pub(crate) fn ended(&self, id: u64) -> Option<Reason> {
+        self.notices.iter().find_map(|notice| match notice {
+            Notice::Ended(of, reason) if *of == SubscriptionId::new(id) => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Trial(trial) => Some(trial.outcome.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn memory(&self) -> Option<String> {
+        self.notices.iter().rev().find_map(|notice| match notice {
+            Notice::Memory(memory) => Some(memory.clone()),
+            _ => None,
+        })
+    }
+
+    fn tell(&mut self, io: IoId, event: IoEvent) {
+        self.client.handle_io(io, event, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Io(io, request) => {
+                    self.perform(io, &request);
+                    self.requests.push((io, request));
+                }
+                Output::Notice(notice) => self.notices.push(notice),
+            }
+        }
+    }
+
+    fn perform(&mut self, io: IoId, request: &IoRequest) {
+        match request {
+            IoRequest::Cancel | IoRequest::Close(_) => {
+                self.running.remove(&io);
+            }
+            IoRequest::Http(request) => {
+                let frames = std::str::from_utf8(&request.body).unwrap().to_owned();
+                if !frames.contains(" mode=once patience=15000") || self.running.is_empty() {
+                    self.opened_at.push(self.now);
+                }
+                self.begin(io, Via::Http, frames, Some(request.clone()));
+            }
+            IoRequest::Send(payload) => {
+                self.sent
+                    .push(std::str::from_utf8(payload).unwrap().to_owned());
+            }
+            IoRequest::WebSocket(request) => {
+                self.opened_at.push(self.now);
+                let frames = request
+                    .protocols
+                    .iter()
+                    .find_map(|protocol| protocol.strip_prefix("dl."))
+                    .map(|value| URL_SAFE_NO_PAD.decode(value).unwrap());
+                let frames = String::from_utf8(frames.unwrap_or_default()).unwrap();
+                self.begin(io, Via::WebSocket, frames, None);
+            }
+        }
+    }
+
+    fn begin(&mut self, io: IoId, via: Via, frames: String, http: Option<HttpRequest>) {
+        let running = Running {
+            via,
+            frames,
+            is_open: false,
+            http,
+        };
+        self.running.insert(io, running);
+    }
+}
+
+impl Running {
+    fn is_sse(&self) -> bool {
+        self.http
+            .as_ref()
+            .is_some_and(|http| http.headers.iter().any(|(name, _)| name == "accept"))
+    }
+}
