@@ -1,1 +1,51 @@
-//! Placeholder.
+//! One client for server-pushed data, over whatever transport the network lets through.
+//!
+//! A [`Client`] is one logical link to one server. It finds out by itself which of WebSocket, server-sent events, HTTP
+//! streaming, long-poll and poll gets through, moves between them without losing an event, and reconnects from where it was.
+//! A [`Subscription`] is a [`Stream`](futures_util::Stream) of a channel's events: in order, each once, and with an explicit
+//! [`Gap`] wherever that cannot be proven.
+//!
+//! ```no_run
+//! use downlink::{Client, Delivery, Start};
+//! use futures_util::StreamExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("https://example.org/downlink").connect()?;
+//! let mut room = client.subscribe("room:1", Start::Last(10));
+//!
+//! while let Some(delivery) = room.next().await {
+//!     match delivery? {
+//!         Delivery::Event(event) => println!("{}: {:?}", event.name, event.data),
+//!         Delivery::Gap(gap) => println!("events are missing: {}", gap.why),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It runs on [tokio]: make clients within a runtime. Everything happens in one task for each client; handles only send it
+//! commands. Dropping the last handle and subscription ends the task and all its I/O.
+//!
+//! [tokio]: https://docs.rs/tokio
+
+mod builder;
+mod client;
+mod clock;
+mod http;
+mod platform;
+mod subscription;
+mod tls;
+mod websocket;
+
+pub use downlink_core::{
+    Certainty, Cursor, Delivery, Event, Gap, InvalidCursor, IoError, Outcome, Payload, Reason,
+    Retry, Role, Start, State, Text, TransportKind, Trial, UnknownTransport,
+};
+
+pub use crate::{
+    builder::{BuildError, Builder},
+    client::Client,
+    platform::PlatformError,
+    subscription::Subscription,
+};

@@ -1,0 +1,176 @@
+//! Options of a client.
+
+use std::{error, fmt, time::Duration};
+
+use downlink_core::{Config, TransportKind, protocol::Downlink};
+use tokio::runtime::Handle;
+
+use crate::{
+    Client, client,
+    platform::{PlatformError, PlatformOptions, TokioPlatform},
+};
+
+/// Options of a [`Client`]; made by [`Client::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `connect` is called"]
+pub struct Builder {
+    url: String,
+    transports: Vec<TransportKind>,
+    opening: bool,
+    memory: Option<String>,
+    network: Option<String>,
+    backoff: Option<(Duration, Duration)>,
+    queue: Option<(usize, usize)>,
+    platform: PlatformOptions,
+}
+
+impl Builder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            transports: TransportKind::ALL.into(),
+            opening: true,
+            memory: None,
+            network: None,
+            backoff: None,
+            queue: None,
+            platform: PlatformOptions::default(),
+        }
+    }
+
+    /// Trusts this certificate authority too: one or more certificates in PEM.
+    pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.platform = self.platform.ca(pem);
+        self
+    }
+
+    /// Sends this header with every request and upgrade.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.platform = self.platform.header(name, value);
+        self
+    }
+
+    /// Uses only these transports; all by default. The order does not matter: the best that works is used.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = TransportKind>) -> Self {
+        self.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Whether to open with a short poll where nothing is known of the network, which lets the first event come as fast
+    /// as over a bare WebSocket whatever stands between; true by default.
+    pub fn opening(mut self, opening: bool) -> Self {
+        self.opening = opening;
+        self
+    }
+
+    /// Begins with what an earlier client learnt: what [`Client::memory`] returned. What cannot be read is ignored.
+    pub fn memory(mut self, memory: impl Into<String>) -> Self {
+        self.memory = Some(memory.into());
+        self
+    }
+
+    /// The name of the network that the device is on, which keys the memory; none by default.
+    pub fn network(mut self, network: impl Into<String>) -> Self {
+        self.network = Some(network.into());
+        self
+    }
+
+    /// Between rounds of attempts it waits a random time up to `base`, doubled each time, up to `cap`; 1 s and 30 s by
+    /// default.
+    pub fn backoff(mut self, base: Duration, cap: Duration) -> Self {
+        self.backoff = Some((base, cap));
+        self
+    }
+
+    /// A subscription pauses when so many items, or so many bytes, wait for the application; 1,024 and 4 MiB by default.
+    pub fn queue(mut self, count: usize, bytes: usize) -> Self {
+        self.queue = Some((count.max(1), bytes.max(1)));
+        self
+    }
+
+    /// Makes the client. It connects when something is subscribed; whether that works is told by its state and its
+    /// subscriptions, not here.
+    ///
+    /// # Errors
+    /// [`BuildError`], if the options cannot be used.
+    pub fn connect(self) -> Result<Client, BuildError> {
+        Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let url = normalize(&self.url)?;
+        if self.transports.is_empty() {
+            return Err(BuildError::NoTransport);
+        }
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|_| BuildError::NoEntropy)?;
+        let platform = TokioPlatform::new(self.platform).map_err(BuildError::Platform)?;
+
+        let mut config = Config::new(url, Box::new(Downlink));
+        config.transports = self.transports;
+        config.opening = self.opening;
+        config.memory = self.memory;
+        config.network = self.network;
+        if let Some((base, cap)) = self.backoff {
+            config.backoff_base = base;
+            config.backoff_cap = cap;
+        }
+        if let Some((count, bytes)) = self.queue {
+            config.queue_count = count;
+            config.queue_bytes = bytes;
+        }
+
+        Ok(client::spawn(config, platform, seed))
+    }
+}
+
+/// Why a client cannot be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The system gave no entropy.
+    NoEntropy,
+    /// There is no tokio runtime.
+    NoRuntime,
+    /// No transport is allowed.
+    NoTransport,
+    /// A header or certificate cannot be used.
+    Platform(PlatformError),
+    /// The URL is no absolute `http`, `https`, `ws` or `wss` URL.
+    Url,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEntropy => "the system gives no entropy",
+            Self::NoRuntime => "there is no tokio runtime here: call `connect` within one",
+            Self::NoTransport => "no transport is allowed: name at least one",
+            Self::Platform(_) => "a header or certificate cannot be used",
+            Self::Url => {
+                "the URL cannot be used: give an absolute one, for example https://example.org/downlink"
+            }
+        })
+    }
+}
+
+impl error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Platform(error) => Some(error),
+            Self::NoEntropy | Self::NoRuntime | Self::NoTransport | Self::Url => None,
+        }
+    }
+}
+
+fn normalize(url: &str) -> Result<String, BuildError> {
+    let url = match url.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        Some(_) | None => url.into(),
+    };
+    let mut url = reqwest::Url::parse(&url).map_err(|_| BuildError::Url)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(BuildError::Url);
+    }
+    url.set_fragment(None);
+
+    Ok(url.into())
+}

@@ -1,0 +1,203 @@
+//! The handle of a client, and the task behind it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use downlink_core::{
+    Command, Config, Delivery, Hint, Notice, Reason, Start, State, SubscriptionId, Trial,
+};
+use downlink_driver::Platform as _;
+use futures_util::{Stream, stream};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::{Builder, Subscription, platform::TokioPlatform};
+
+/// One logical link to one server. Cheap to clone; all clones are the same link.
+///
+/// It connects at its first subscription, or at [`Client::connect`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    commands: Commands,
+    shared: Arc<Shared>,
+    state: watch::Receiver<State>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
+
+#[derive(Debug)]
+struct Shared {
+    subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Result<Delivery, Reason>>>>,
+    memory: Mutex<Option<String>>,
+    next_subscription: AtomicU64,
+    trials: broadcast::Sender<Trial>,
+    state: watch::Sender<State>,
+}
+
+impl Client {
+    /// Begins a client for the server at `url`: absolute, `http` or `https` (`ws` and `wss` mean the same).
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url.into())
+    }
+
+    /// Subscribes to `channel` (1 to 255 bytes) from `start` on. Never fails here: a refusal comes as the subscription's
+    /// last item.
+    pub fn subscribe(&self, channel: impl Into<Arc<str>>, start: Start) -> Subscription {
+        let number = self
+            .shared
+            .next_subscription
+            .fetch_add(1, Ordering::Relaxed);
+        let id = SubscriptionId::new(number);
+        let (sender, deliveries) = mpsc::unbounded_channel();
+        lock(&self.shared.subscribers).insert(id, sender);
+        self.commands.send(Command::Subscribe {
+            subscription: id,
+            channel: channel.into(),
+            start,
+        });
+
+        Subscription::new(id, self.commands.clone(), deliveries)
+    }
+
+    /// Connects although nothing is subscribed yet.
+    pub fn connect(&self) {
+        self.commands.send(Command::Connect);
+    }
+
+    /// Returns the state.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Returns the state and then each change of it; if they come faster than they are read, the last one.
+    pub fn states(&self) -> impl Stream<Item = State> + Send + Unpin + use<> {
+        let state = self.state.clone();
+
+        Box::pin(stream::unfold(
+            (state, true),
+            |(mut state, is_first)| async move {
+                if !is_first {
+                    state.changed().await.ok()?;
+                }
+                let current = state.borrow_and_update().clone();
+
+                Some((current, (state, false)))
+            },
+        ))
+    }
+
+    /// Returns the trials of transports from here on: what was tried, how long it took, and why it won or lost. The
+    /// oldest are left out if more than 256 wait.
+    pub fn trials(&self) -> impl Stream<Item = Trial> + Send + Unpin + use<> {
+        let trials = self.shared.trials.subscribe();
+
+        Box::pin(stream::unfold(trials, |mut trials| async move {
+            loop {
+                match trials.recv().await {
+                    Ok(trial) => return Some((trial, trials)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        }))
+    }
+
+    /// Returns what was learnt of the network so far, to be given to [`Builder::memory`] after a restart; `None` if
+    /// nothing is proven yet.
+    pub fn memory(&self) -> Option<String> {
+        lock(&self.shared.memory).clone()
+    }
+
+    /// Says that the device is on another network, or on one of this name: checks the connection, or makes one, at once.
+    pub fn network_changed(&self, network: Option<String>) {
+        self.commands
+            .send(Command::Hint(Hint::NetworkChanged(network)));
+    }
+
+    /// Ends the client and waits until all its I/O has ended. Subscriptions end.
+    pub async fn close(&self) {
+        self.commands.send(Command::Close);
+        self.commands.0.closed().await;
+    }
+}
+
+impl Commands {
+    /// A client that is gone needs no commands.
+    pub(crate) fn send(&self, command: Command) {
+        let _is_gone = self.0.send(command);
+    }
+}
+
+/// Spawns the task of a client.
+pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> Client {
+    let unix = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    let core = downlink_core::Client::new(config, seed, unix, platform.now());
+    let (commands, from_handles) = mpsc::unbounded_channel();
+    let (sender, state) = watch::channel(core.state().clone());
+    let shared = Arc::new(Shared {
+        subscribers: Mutex::default(),
+        memory: Mutex::default(),
+        next_subscription: AtomicU64::new(1),
+        trials: broadcast::channel(256).0,
+        state: sender,
+    });
+
+    tokio::spawn({
+        let shared = shared.clone();
+        async move {
+            let mut from_handles = from_handles;
+            let commands = stream::poll_fn(|context| from_handles.poll_recv(context));
+            downlink_driver::run(core, platform, commands, |notices| shared.tell(notices)).await;
+            lock(&shared.subscribers).clear();
+        }
+    });
+
+    Client {
+        commands: Commands(commands),
+        shared,
+        state,
+    }
+}
+
+impl Shared {
+    fn tell(&self, notices: &mut Vec<Notice>) {
+        let mut subscribers = lock(&self.subscribers);
+        for notice in notices.drain(..) {
+            match notice {
+                Notice::Delivery(subscription, delivery) => {
+                    if let Some(subscriber) = subscribers.get(&subscription) {
+                        let _is_dropped = subscriber.send(Ok(delivery));
+                    }
+                }
+                Notice::Ended(subscription, reason) => {
+                    let subscriber = subscribers.remove(&subscription);
+                    if let Some(subscriber) = subscriber.filter(|_| reason != Reason::Closed) {
+                        let _is_dropped = subscriber.send(Err(reason));
+                    }
+                }
+                Notice::Memory(memory) => *lock(&self.memory) = Some(memory),
+                Notice::State(state) => {
+                    tracing::info!(state = state.name(), "the state changed");
+                    self.state.send_replace(state);
+                }
+                Notice::Trial(trial) => {
+                    tracing::debug!(transport = trial.transport.name(), outcome = ?trial.outcome, lasted = ?trial.lasted, "a trial ended");
+                    let _nobody_listens = self.trials.send(trial);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
