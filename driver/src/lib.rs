@@ -4,10 +4,14 @@
 extern crate alloc;
 
 mod chain;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod platform;
+mod port;
 mod run;
 
 pub use crate::{
-    platform::{Outgoing, Platform, Port},
+    platform::Platform,
+    port::{Inlet, Outgoing, Outlet, Port},
     run::run,
 };

@@ -2,11 +2,9 @@
 
 use core::time::Duration;
 
-use downlink_core::{Head, HttpRequest, Instant, IoError, IoEvent, Payload, WebSocketRequest};
-use futures_channel::oneshot;
-use futures_util::StreamExt;
+use downlink_core::{HttpRequest, Instant, IoError, WebSocketRequest};
 
-use crate::chain;
+use crate::Port;
 
 /// A place where Downlink runs.
 ///
@@ -29,9 +27,9 @@ pub trait Platform {
     /// Why no answer came, or why it broke off. A status that is no success is none.
     async fn http(&self, request: HttpRequest, port: &mut Port) -> Result<(), IoError>;
 
-    /// Opens a WebSocket, reports its head and messages to `port`, and sends what [`Port::outgoing`] yields.
+    /// Opens a WebSocket, reports its head and messages to `port`, and sends what its [`Outlet`](crate::Outlet) yields.
     ///
-    /// It must go on reading while it sends and the other way round. A refused upgrade is reported as a head with its
+    /// It must go on reading while it sends and the other way round, for which there is [`Port::split`]. A refused upgrade is reported as a head with its
     /// status, and ends without an error. Returns the close code of the server, if there was one.
     ///
     /// # Errors
@@ -41,68 +39,4 @@ pub trait Platform {
         request: WebSocketRequest,
         port: &mut Port,
     ) -> Result<Option<u16>, IoError>;
-}
-
-/// The way of one piece of I/O to the core and back.
-pub struct Port {
-    incoming: chain::Sender<Incoming>,
-    outgoing: chain::Receiver<Outgoing>,
-}
-
-impl Port {
-    pub(crate) fn new(
-        incoming: chain::Sender<Incoming>,
-        outgoing: chain::Receiver<Outgoing>,
-    ) -> Self {
-        Self { incoming, outgoing }
-    }
-
-    /// Reports the head of the answer.
-    pub async fn opened(&mut self, head: Head) {
-        self.report(IoEvent::Opened(head)).await;
-    }
-
-    /// Reports a chunk or message, and returns when the core wants the next one.
-    pub async fn received(&mut self, payload: Payload) {
-        self.report(IoEvent::Received(payload)).await;
-    }
-
-    /// Returns what is to be sent next; pending while there is nothing. Cancel-safe.
-    pub async fn outgoing(&mut self) -> Outgoing {
-        match self.outgoing.next().await {
-            Some(outgoing) => outgoing,
-            None => core::future::pending().await,
-        }
-    }
-
-    pub(crate) fn finished(&mut self, result: Result<Option<u16>, IoError>) {
-        self.incoming.send(Incoming {
-            event: IoEvent::Finished(result),
-            taken: None,
-        });
-    }
-
-    async fn report(&mut self, event: IoEvent) {
-        let (taken, when_taken) = oneshot::channel();
-        self.incoming.send(Incoming {
-            event,
-            taken: Some(taken),
-        });
-        let _loop_is_gone = when_taken.await;
-    }
-}
-
-/// What goes out on a WebSocket.
-#[derive(Debug)]
-pub enum Outgoing {
-    /// Close it with this code. The platform gives the server at most a second to answer, then drops it and returns.
-    Close(u16),
-    /// A message, to be sent as binary.
-    Message(Payload),
-}
-
-pub(crate) struct Incoming {
-    pub(crate) event: IoEvent,
-    /// Dropped when the core has seen the event, which lets the platform read on.
-    pub(crate) taken: Option<oneshot::Sender<()>>,
 }

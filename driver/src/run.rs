@@ -17,7 +17,7 @@ use futures_util::{
 use crate::{
     Outgoing, Platform, Port,
     chain::{self, chain},
-    platform::Incoming,
+    port::Incoming,
 };
 
 /// Runs `client` on `platform` until it is closed, or `commands` ends, which closes it.

@@ -32,8 +32,11 @@
 mod builder;
 mod client;
 mod clock;
+mod failure;
 mod http;
 mod platform;
+mod resolver;
+mod setup;
 mod subscription;
 mod tls;
 mod websocket;
@@ -46,6 +49,6 @@ pub use downlink_core::{
 pub use crate::{
     builder::{BuildError, Builder},
     client::Client,
-    platform::PlatformError,
+    platform::{PlatformError, PlatformOptions, TokioPlatform},
     subscription::Subscription,
 };

@@ -10,10 +10,10 @@ pub(crate) struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0))
+            let found = tokio::net::lookup_host((name.as_str(), 0))
                 .await
                 .map_err(ResolveError)?;
-            let addresses: Addrs = Box::new(addresses);
+            let addresses: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
 
             Ok(addresses)
         })

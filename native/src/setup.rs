@@ -25,8 +25,8 @@ impl Setup {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, parse(USER_AGENT.as_str(), user_agent)?);
         for (name, value) in &options.headers {
-            let key = HeaderName::from_str(name)
-                .map_err(|_| PlatformError::Header(name.clone()))?;
+            let key =
+                HeaderName::from_str(name).map_err(|_| PlatformError::Header(name.clone()))?;
             headers.insert(key, parse(name, value)?);
         }
 
@@ -59,8 +59,7 @@ impl From<reqwest::Error> for PlatformError {
 
 /// The value may be a token, so that logs have to leave it out.
 fn parse(name: &str, value: &str) -> Result<HeaderValue, PlatformError> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| PlatformError::Header(name.into()))?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| PlatformError::Header(name.into()))?;
     value.set_sensitive(true);
 
     Ok(value)

@@ -2,10 +2,10 @@
 
 use std::{pin::pin, time::Duration};
 
-use downlink_core::{Head, IoError, WebSocketRequest};
-use downlink_driver::{Outgoing, Outlet, Port};
+use downlink_core::{Head, IoError, Payload, WebSocketRequest};
+use downlink_driver::{Inlet, Outgoing, Outlet, Port};
 use futures_util::{
-    SinkExt, StreamExt,
+    FutureExt, SinkExt, StreamExt,
     future::{Either, select},
     stream::{SplitSink, SplitStream},
 };
@@ -14,7 +14,7 @@ use reqwest::Upgraded;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Bytes, Message,
+        self, Bytes, Message,
         handshake::{client::generate_key, derive_accept_key},
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
@@ -122,6 +122,8 @@ async fn read(
             Message::Binary(bytes) => inlet.received(Payload::from(&bytes[..])).await,
             Message::Text(text) => inlet.received(Payload::from(text.as_bytes())).await,
             Message::Close(frame) => {
+                // Reading on is what sends the answer to it.
+                let _ends_soon = stream.next().now_or_never();
                 return Ok(frame.map(|frame| frame.code.into()));
             }
             Message::Frame(_) | Message::Ping(_) | Message::Pong(_) => {}
@@ -130,3 +132,50 @@ async fn read(
 
     Err(IoError::Cut)
 }
+
+/// Sends what the core gives, and returns a while after it closed the WebSocket or sending failed: until then the server's
+/// last words count more.
+async fn write(
+    mut sink: SplitSink<WebSocketStream<Upgraded>, Message>,
+    outlet: &mut Outlet,
+) -> Result<(), IoError> {
+    let end = send_until_closed(&mut sink, outlet)
+        .await
+        .map_err(|error| failure::of_websocket(&error));
+    tokio::time::sleep(GRACE).await;
+
+    end
+}
+
+async fn send_until_closed(
+    sink: &mut SplitSink<WebSocketStream<Upgraded>, Message>,
+    outlet: &mut Outlet,
+) -> Result<(), tungstenite::Error> {
+    loop {
+        let mut next = Some(outlet.next().await);
+        while let Some(outgoing) = next {
+            match outgoing {
+                Outgoing::Close(code) => {
+                    let frame = CloseFrame {
+                        code: code.into(),
+                        reason: "".into(),
+                    };
+                    sink.feed(Message::Close(Some(frame))).await?;
+                    sink.flush().await?;
+                    return Ok(());
+                }
+                Outgoing::Message(payload) => {
+                    sink.feed(Message::Binary(Bytes::from_owner(payload)))
+                        .await?;
+                }
+            }
+            next = outlet.next_now();
+        }
+        sink.flush().await?;
+    }
+}
+
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The default of 128 KiB is what most of an idle connection's memory would be.
+const READ_BUFFER: usize = 4 << 10;

@@ -1,0 +1,173 @@
+//! One piece of I/O under test.
+
+use alloc::{format, string::String, vec::Vec};
+use core::{fmt::Debug, future::Future, time::Duration};
+
+use downlink_core::{Head, IoError, IoEvent, Payload};
+use futures_channel::oneshot;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Either, Fuse, LocalBoxFuture, select},
+    select_biased,
+};
+
+use super::Breach;
+use crate::{
+    Outgoing, Platform, Port,
+    chain::{self, chain},
+    port::Incoming,
+};
+
+/// A request or WebSocket that runs while it is asked for events. Dropping it cancels it.
+pub(super) struct Exchange<'a, P> {
+    platform: &'a P,
+    io: Fuse<LocalBoxFuture<'a, ()>>,
+    from_io: chain::Receiver<Incoming>,
+    to_io: chain::Sender<Outgoing>,
+    /// Held back until the next event is asked for.
+    taken: Option<oneshot::Sender<()>>,
+}
+
+impl<'a, P: Platform> Exchange<'a, P> {
+    pub(super) fn new<F>(platform: &'a P, perform: impl FnOnce(Port) -> F) -> Self
+    where
+        F: Future<Output = ()> + 'a,
+    {
+        let (up, from_io) = chain();
+        let (to_io, down) = chain();
+
+        Self {
+            platform,
+            io: perform(Port::new(up, down)).boxed_local().fuse(),
+            from_io,
+            to_io,
+            taken: None,
+        }
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.to_io.send(Outgoing::Message(Payload::from(bytes)));
+    }
+
+    pub(super) fn close(&mut self, code: u16) {
+        self.to_io.send(Outgoing::Close(code));
+    }
+
+    /// Takes the next event.
+    pub(super) async fn event(&mut self) -> Result<IoEvent, Breach> {
+        let platform = self.platform;
+        let next = core::pin::pin!(self.next());
+        let limit = core::pin::pin!(platform.sleep(LIMIT));
+
+        match select(next, limit).await {
+            Either::Left((event, _)) => Ok(event),
+            Either::Right(((), _)) => Err(Breach(format!("nothing came within {LIMIT:?}"))),
+        }
+    }
+
+    pub(super) async fn head(&mut self) -> Result<Head, Breach> {
+        match self.event().await? {
+            IoEvent::Opened(head) => Ok(head),
+            event @ (IoEvent::Finished(_) | IoEvent::Received(_)) => {
+                Err(Breach(format!("{event:?} came before the head")))
+            }
+        }
+    }
+
+    /// Takes a WebSocket's next message.
+    pub(super) async fn message(&mut self) -> Result<Payload, Breach> {
+        match self.event().await? {
+            IoEvent::Received(payload) => Ok(payload),
+            event @ (IoEvent::Finished(_) | IoEvent::Opened(_)) => {
+                Err(Breach(format!("{event:?} came where a message was due")))
+            }
+        }
+    }
+
+    /// Takes so many bytes of a body, however they are cut into chunks.
+    pub(super) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Breach> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count {
+            bytes.extend_from_slice(&self.message().await?);
+        }
+
+        Ok(bytes)
+    }
+
+    /// Takes what is left, and how it ended.
+    pub(super) async fn rest(&mut self) -> Result<(Vec<u8>, Result<Option<u16>, IoError>), Breach> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.event().await? {
+                IoEvent::Received(payload) => bytes.extend_from_slice(&payload),
+                IoEvent::Finished(end) => return Ok((bytes, end)),
+                IoEvent::Opened(head) => {
+                    return Err(Breach(format!("a second head came: {head:?}")));
+                }
+            }
+        }
+    }
+
+    /// Takes what is left, which has to end like this.
+    pub(super) async fn ends(&mut self, end: Result<Option<u16>, IoError>) -> Result<(), Breach> {
+        loop {
+            match self.event().await? {
+                IoEvent::Opened(_) | IoEvent::Received(_) => {}
+                IoEvent::Finished(actual) => return equal("end", actual, end),
+            }
+        }
+    }
+
+    /// Runs for a while in which nothing may come.
+    pub(super) async fn is_silent(&mut self, duration: Duration) -> Result<(), Breach> {
+        let platform = self.platform;
+        let next = core::pin::pin!(self.next());
+        let pause = core::pin::pin!(platform.sleep(duration));
+
+        match select(next, pause).await {
+            Either::Left((event, _)) => Err(Breach(format!("{event:?} came out of silence"))),
+            Either::Right(((), _)) => Ok(()),
+        }
+    }
+
+    async fn next(&mut self) -> IoEvent {
+        self.taken = None;
+        loop {
+            select_biased! {
+                incoming = self.from_io.next().fuse() => {
+                    let Some(Incoming { event, taken }) = incoming else {
+                        core::future::pending().await
+                    };
+                    self.taken = taken;
+                    return event;
+                }
+                () = &mut self.io => {}
+            }
+        }
+    }
+}
+
+pub(super) fn equal<T: Debug + PartialEq>(
+    what: &str,
+    actual: T,
+    expected: T,
+) -> Result<(), Breach> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(Breach(format!(
+            "{what}: {actual:?}, where {expected:?} was due"
+        )))
+    }
+}
+
+pub(super) fn holds(what: &str, condition: bool) -> Result<(), Breach> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Breach(String::from(what)))
+    }
+}
+
+/// Far above what loopback needs, on a machine that does other things too.
+const LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,48 @@
+//! Everything that CI runs.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    setup,
+    shell::{cargo, root, run},
+    wasm,
+};
+
+/// Runs every check and test.
+pub(crate) fn run_all() -> Result<()> {
+    setup::wasm_target()?;
+    setup::browser()?;
+    run("formatting", &mut cargo(&["fmt", "--all", "--", "--check"]))?;
+    run(
+        "clippy",
+        &mut cargo(&[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+    wasm::print_size(false)?;
+    let page = wasm::page();
+    run(
+        "tests",
+        cargo(&["test", "--locked", "--workspace"]).env("DOWNLINK_PAGE", page),
+    )?;
+    run(
+        "documentation",
+        cargo(&["doc", "--locked", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+
+    run(
+        "the minimal server's tests",
+        Command::new("python3")
+            .current_dir(root().join("examples/minimal"))
+            .args(["-m", "unittest", "-q"]),
+    )
+}
