@@ -222,6 +222,7 @@ impl Client {
             if network.is_some() {
                 self.config.network = network;
             }
+            self.race.on_new_network(&mut self.timers, self.now);
         }
         match (&self.state, self.race.primary()) {
             (_, Some(primary)) => {

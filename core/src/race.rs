@@ -288,6 +288,15 @@ impl Race {
         self.climb_after(Duration::ZERO, timers, now);
     }
 
+    /// On another network everything may be different: nothing is left out any more, and better ranks are tried at once.
+    pub(crate) fn on_new_network(&mut self, timers: &mut Timers, now: Instant) {
+        for rank in &mut self.ranks {
+            rank.failures = 0;
+            rank.out_until = None;
+        }
+        self.climb_after(Duration::ZERO, timers, now);
+    }
+
     /// Ends the heat and forgets its candidates, which the owner drops.
     pub(crate) fn stop(&mut self, timers: &mut Timers) {
         self.queue.clear();

@@ -1,3 +1,5 @@
 //! What Downlink's end-to-end tests and benches share.
 
 pub mod overload;
+pub mod server;
+pub mod stage;

@@ -74,8 +74,16 @@ async fn main() -> Result<()> {
 
 async fn downlink(arguments: &Arguments) -> Result<Value> {
     let ca = arguments.ca.as_ref().map(fs::read).transpose()?;
-    let memory = arguments.memory.as_ref().map(fs::read_to_string).transpose()?;
-    let start = if arguments.last { Start::Last(1) } else { Start::Now };
+    let memory = arguments
+        .memory
+        .as_ref()
+        .map(fs::read_to_string)
+        .transpose()?;
+    let start = if arguments.last {
+        Start::Last(1)
+    } else {
+        Start::Now
+    };
 
     let started = Instant::now();
     let mut builder = Client::builder(&arguments.url);
@@ -172,7 +180,10 @@ async fn websocket(arguments: &Arguments) -> Result<Value> {
     let host = url.host_str().context("a host")?.to_owned();
     let port = url.port_or_known_default().context("a port")?;
     let is_secure = url.scheme() == "https";
-    let mut request = arguments.url.replacen("http", "ws", 1).into_client_request()?;
+    let mut request = arguments
+        .url
+        .replacen("http", "ws", 1)
+        .into_client_request()?;
     let offered = format!("downlink.v1, dl.{}", URL_SAFE_NO_PAD.encode(frames));
     request
         .headers_mut()

@@ -1,0 +1,194 @@
+//! The answer to a POST: one batch, or a stream without end.
+
+use std::{convert::Infallible, future::Future};
+
+use bytes::Bytes;
+use tokio::{
+    select,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
+};
+
+use crate::{
+    Server,
+    dialogue::{Dialogue, Hello, Mode, Refusal},
+    frame::{Carrier, Fault, Frame, read_all},
+    request::beat_every,
+};
+
+/// The client is gone.
+struct Gone;
+
+/// Writes the answer; `body` is `None` if it was too large.
+pub(crate) async fn serve(
+    server: Server,
+    carrier: Carrier,
+    body: Option<Bytes>,
+    chunks: mpsc::Sender<Bytes>,
+) {
+    let _guest = server.enter();
+    let mut writer = Writer {
+        dialogue: Dialogue::new(server.clone(), carrier),
+        chunks,
+    };
+    let _is_gone = writer.answer(&server, body).await;
+}
+
+struct Writer {
+    dialogue: Dialogue,
+    chunks: mpsc::Sender<Bytes>,
+}
+
+impl Writer {
+    async fn answer(&mut self, server: &Server, body: Option<Bytes>) -> Result<(), Gone> {
+        let hi = self.dialogue.hi(true);
+        self.send(hi).await?;
+        let (hello, subs) = match judge(body) {
+            Ok(request) => request,
+            Err(refusal) => return self.refuse(&refusal).await,
+        };
+        let delay = server.config().hello_delay;
+        self.beat_while(server, sleep(delay)).await?;
+        if let Err(refusal) = server.admit(&hello) {
+            return self.refuse(&refusal).await;
+        }
+
+        let mut first = self.dialogue.welcome(&hello);
+        let mut has_content = false;
+        let mut lines = String::new();
+        for sub in &subs {
+            match self.dialogue.subscribe(sub) {
+                Ok((line, is_content)) => {
+                    lines.push_str(&line);
+                    has_content |= is_content;
+                }
+                Err(refusal) => return self.refuse(&refusal).await,
+            }
+        }
+        if !lines.is_empty() {
+            first.extend_from_slice(&self.dialogue.wrap(lines));
+        }
+        // What is there already travels with its confirmation.
+        has_content |= self.dialogue.pull(&mut first).has_content;
+        self.send(first).await?;
+
+        match hello.mode {
+            Some(Mode::Once) if has_content => Ok(()),
+            Some(Mode::Once) => {
+                let patience = hello.patience.min(server.config().hold);
+                self.wait_once(server, Instant::now() + patience).await
+            }
+            Some(Mode::Stream) | None => self.stream(server).await.map(|never| match never {}),
+        }
+    }
+
+    /// Sends the first batch that comes before `end`.
+    async fn wait_once(&mut self, server: &Server, end: Instant) -> Result<(), Gone> {
+        let news = self.dialogue.news.clone();
+        let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
+        loop {
+            select! {
+                biased;
+                () = news.notified() => {
+                    let mut batch = Vec::new();
+                    let has_content = self.dialogue.pull(&mut batch).has_content;
+                    if has_content {
+                        return self.send(batch).await;
+                    }
+                }
+                () = sleep_until(end) => return Ok(()),
+                _ = beats.tick() => self.beat().await?,
+            }
+        }
+    }
+
+    async fn stream(&mut self, server: &Server) -> Result<Infallible, Gone> {
+        let news = self.dialogue.news.clone();
+        let mut drains = server.drains();
+        let mut end = None;
+        let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut batch = Vec::new();
+            if self.dialogue.pull(&mut batch).has_content {
+                self.send(batch).await?;
+                beats.reset();
+                continue;
+            }
+            select! {
+                () = news.notified() => {}
+                _ = beats.tick() => self.beat().await?,
+                Ok(()) = drains.changed(), if end.is_none() => {
+                    let window = drains.borrow_and_update().unwrap_or_default();
+                    end = Some(Instant::now() + window);
+                    let line = format!("drain in={}\n", window.as_millis());
+                    let line = self.dialogue.wrap(line);
+                    self.send(line).await?;
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Err(Gone),
+            }
+        }
+    }
+
+    /// Beats while something takes its time.
+    async fn beat_while(&mut self, server: &Server, work: impl Future) -> Result<(), Gone> {
+        let mut work = std::pin::pin!(work);
+        let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
+        loop {
+            select! {
+                biased;
+                _ = &mut work => return Ok(()),
+                _ = beats.tick() => self.beat().await?,
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), Gone> {
+        let beat = self.dialogue.wrap("beat\n");
+
+        self.send(beat).await
+    }
+
+    async fn refuse(&mut self, refusal: &Refusal) -> Result<(), Gone> {
+        let line = self.dialogue.wrap(refusal.frame());
+
+        self.send(line).await
+    }
+
+    async fn send(&mut self, chunk: Vec<u8>) -> Result<(), Gone> {
+        self.chunks.send(chunk.into()).await.map_err(|_| Gone)
+    }
+}
+
+/// Takes a request apart: its hello, and its subscriptions.
+fn judge(body: Option<Bytes>) -> Result<(Hello, Vec<Frame>), Refusal> {
+    let body = body.ok_or(Refusal::TOO_LARGE)?;
+    let (frames, fault) = read_all(&body);
+    match fault {
+        None => {}
+        Some(Fault::Malformed) => return Err(Refusal::MALFORMED),
+        Some(Fault::TooLarge) => return Err(Refusal::TOO_LARGE),
+    }
+    let mut frames = frames.into_iter();
+    let hello = Hello::read(&frames.next().ok_or(Refusal::MALFORMED)?)?;
+    if hello.mode.is_none() {
+        return Err(Refusal::MALFORMED);
+    }
+    let mut subs = Vec::new();
+    for frame in frames {
+        match frame.verb.as_str() {
+            "hello" => return Err(Refusal::MALFORMED),
+            "sub"
+                if subs
+                    .iter()
+                    .any(|sub: &Frame| sub.words.first() == frame.words.first()) =>
+            {
+                return Err(Refusal::MALFORMED);
+            }
+            "sub" => subs.push(frame),
+            _ => {}
+        }
+    }
+
+    Ok((hello, subs))
+}

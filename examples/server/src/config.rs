@@ -1,0 +1,68 @@
+//! What a server is made of.
+
+use std::time::Duration;
+
+/// Limits and times of a server; all have defaults.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// What a channel keeps.
+    pub retention: Retention,
+    /// How many channels there may be; 10,000.
+    pub channels: usize,
+    /// How many connections there may be at once; 10,000.
+    pub connections: usize,
+    /// How many subscriptions a connection or request may have; 1,024.
+    pub subscriptions: usize,
+    /// Largest request body or WebSocket message of a client, in bytes; 65,536.
+    pub max_message: usize,
+    /// Heartbeat interval; 5 s.
+    pub beat: Duration,
+    /// Longest wait of a `once` request; 25 s.
+    pub hold: Duration,
+    /// How long a client may take to say `hello` on a WebSocket, or to send a request's body; 10 s.
+    pub patience: Duration,
+    /// Waits so long before each `welcome`, to be slow on purpose; 0.
+    pub hello_delay: Duration,
+    /// Clients spread their reconnects over this time after a loss that was not announced; 0.
+    pub spread: Duration,
+}
+
+/// What a channel keeps; what exceeds one of these is forgotten, oldest first.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Events; 10,000.
+    pub events: usize,
+    /// Bytes of payload; 16 MiB.
+    pub bytes: usize,
+    /// Age; 1 hour.
+    pub age: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            retention: Retention::default(),
+            channels: 10_000,
+            connections: 10_000,
+            subscriptions: 1024,
+            max_message: 65_536,
+            beat: Duration::from_secs(5),
+            hold: Duration::from_secs(25),
+            patience: Duration::from_secs(10),
+            hello_delay: Duration::ZERO,
+            spread: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            events: 10_000,
+            bytes: 16 << 20,
+            age: Duration::from_secs(3600),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Accepting connections: plain or TLS, HTTP/1.1.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use rustls::{ServerConfig, crypto::ring};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Server, server::Counter};
+
+/// A listening server; dropping it closes everything at once.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    server: Server,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// A server's certificate chain and its key, both in PEM.
+pub struct Tls {
+    /// The certificate, and what it needs to be trusted.
+    pub certificate: Vec<u8>,
+    /// Its private key.
+    pub key: Vec<u8>,
+}
+
+impl Server {
+    /// Serves `path` on `address` (port 0: any free one) until the result is dropped or shut down.
+    ///
+    /// # Errors
+    /// If the address cannot be bound, or the certificate cannot be used.
+    pub async fn listen(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        tls: Option<Tls>,
+    ) -> io::Result<Listening> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let acceptor = tls.map(|tls| acceptor(&tls)).transpose()?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(
+            self.clone(),
+            listener,
+            self.router(path),
+            acceptor,
+            stopped,
+        ));
+
+        Ok(Listening {
+            address,
+            server: self.clone(),
+            stop,
+            task,
+        })
+    }
+}
+
+impl Listening {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Says good-bye to all clients, who move away within `window`, then closes what is left.
+    pub async fn shutdown(mut self, window: Duration) {
+        self.server.drain(window);
+        self.stop.send_replace(true);
+        if timeout(window + FAREWELL, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(
+    server: Server,
+    listener: TcpListener,
+    router: Router,
+    acceptor: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    // Out of file descriptors, most likely: wait for some to be freed.
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                server.count(Counter::Connections);
+                let _is_slower = stream.set_nodelay(true);
+                let router = router.clone();
+                let acceptor = acceptor.clone();
+                let stopped = stopped.clone();
+                connections.spawn(async move {
+                    match acceptor {
+                        None => serve(stream, router, stopped).await,
+                        Some(acceptor) => {
+                            let handshake = timeout(HANDSHAKE, acceptor.accept(stream)).await;
+                            if let Ok(Ok(stream)) = handshake {
+                                serve(stream, router, stopped).await;
+                            }
+                        }
+                    }
+                });
+            }
+            Some(_) = connections.join_next() => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = stopped.wait_for(|is_stopped| *is_stopped) => connection.as_mut().graceful_shutdown(),
+    }
+    let _is_gone = connection.await;
+}
+
+fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&tls.certificate).collect();
+    let chain = chain.map_err(|_| invalid("the certificate is no PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&tls.key).map_err(|_| invalid("the key is no PEM"))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|_| invalid("the certificate and the key do not fit"))?;
+
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For a request's head, and for the time between two requests.
+const HEAD: Duration = Duration::from_secs(60);
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,0 +1,331 @@
+//! The server: its channels, and what is known of its connections.
+
+use std::{
+    collections::HashMap,
+    error, fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, routing::any};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{
+    Config,
+    channel::Channel,
+    dialogue::{Hello, Refusal},
+    log::Log,
+    request,
+};
+
+/// A server of Downlink's protocol. Cheap to clone; all clones are the same server.
+///
+/// ```
+/// use downlink_server::{Config, Message, Server};
+///
+/// let server = Server::new(Config::default());
+/// let position = server.publish("room:1", Message::new("msg", "hello"))?;
+/// assert!(position.ends_with(":1"));
+///
+/// // To be mounted in any axum application, at any path.
+/// let app: axum::Router = axum::Router::new().merge(server.router("/downlink"));
+/// # Ok::<(), downlink_server::PublishError>(())
+/// ```
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    authorize: Option<Box<Authorize>>,
+    epoch: Arc<str>,
+    epochs: AtomicU64,
+    channels: Mutex<HashMap<String, Arc<Channel>>>,
+    drain: watch::Sender<Option<Duration>>,
+    counters: [AtomicU64; 5],
+}
+
+type Authorize = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
+
+/// What a check of a token came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Come in.
+    Accepted,
+    /// The token is good, and not for this server.
+    Forbidden,
+    /// The token is missing, expired or wrong.
+    Unauthorized,
+}
+
+/// What is published.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Message {
+    /// 0 to 64 bytes.
+    pub name: String,
+    /// At most 1 MiB.
+    pub data: Bytes,
+}
+
+/// An event of a log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogEvent {
+    /// Its position, `epoch:seq`.
+    pub id: String,
+    /// What it carries.
+    pub data: Bytes,
+}
+
+/// What happened so far, or is so now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// TCP connections accepted.
+    pub connections: u64,
+    /// Requests that were no upgrade.
+    pub requests: u64,
+    /// WebSocket upgrades.
+    pub upgrades: u64,
+    /// Hellos that were answered with a welcome.
+    pub welcomes: u64,
+    /// Connections and requests that are served at the moment.
+    pub live: u64,
+}
+
+/// Why something cannot be published.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A channel's name has 1 to 255 bytes.
+    ChannelName,
+    /// An event's name has at most 64 bytes and is not `-`.
+    EventName,
+    /// The payload is larger than 1 MiB.
+    TooLarge,
+    /// There are as many channels as the server may have.
+    TooManyChannels,
+}
+
+impl Server {
+    /// A server with empty logs.
+    pub fn new(config: Config) -> Self {
+        Self::build(config, None)
+    }
+
+    /// A server that lets `authorize` check each client's token.
+    pub fn with_authorize(
+        config: Config,
+        authorize: impl Fn(Option<&str>) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(config, Some(Box::new(authorize)))
+    }
+
+    fn build(config: Config, authorize: Option<Box<Authorize>>) -> Self {
+        let mut random = [0; 5];
+        getrandom::fill(&mut random).expect("a system without entropy cannot serve");
+        let epoch: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+
+        Self(Arc::new(Inner {
+            config,
+            authorize,
+            epoch: epoch.into(),
+            epochs: AtomicU64::new(0),
+            channels: Mutex::default(),
+            drain: watch::channel(None).0,
+            counters: Default::default(),
+        }))
+    }
+
+    /// The routes, to be mounted anywhere.
+    pub fn router(&self, path: &str) -> Router {
+        Router::new()
+            .route(path, any(request::handle))
+            .with_state(self.clone())
+    }
+
+    /// Appends to a channel's log and returns the event's position.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing is appended then.
+    pub fn publish(&self, channel: &str, message: Message) -> Result<String, PublishError> {
+        if !(1..=255).contains(&channel.len()) {
+            return Err(PublishError::ChannelName);
+        }
+        if message.name.len() > 64 || message.name == "-" {
+            return Err(PublishError::EventName);
+        }
+        if message.data.len() > 1 << 20 {
+            return Err(PublishError::TooLarge);
+        }
+        let channel = self.channel(channel).ok_or(PublishError::TooManyChannels)?;
+        let mut log = channel.log();
+        let seq = log.append(message.name, message.data, &self.0.config.retention);
+
+        Ok(format!("{}:{seq}", log.epoch()))
+    }
+
+    /// Returns what a channel keeps.
+    pub fn events(&self, channel: &str) -> Vec<LogEvent> {
+        let Some(channel) = self.channel(channel) else {
+            return Vec::new();
+        };
+        let log = channel.log();
+
+        log.events()
+            .map(|event| LogEvent {
+                id: format!("{}:{}", log.epoch(), event.seq),
+                data: event.data.clone(),
+            })
+            .collect()
+    }
+
+    /// Forgets all but the last `keep` events of a channel.
+    pub fn trim(&self, channel: &str, keep: usize) {
+        if let Some(channel) = self.channel(channel) {
+            channel.log().trim(keep);
+        }
+    }
+
+    /// Empties a channel's log and gives it a new epoch, as a restart without disk does.
+    pub fn replace_log(&self, channel: &str) {
+        let number = self.0.epochs.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(channel) = self.channel(channel) {
+            channel
+                .log()
+                .replace(format!("{}-{number}", self.0.epoch).into());
+        }
+    }
+
+    /// Says to all clients that this instance goes away within `window`, and refuses new ones.
+    pub fn drain(&self, window: Duration) {
+        self.0.drain.send_replace(Some(window));
+    }
+
+    /// Returns what happened so far.
+    pub fn counters(&self) -> Counters {
+        let [connections, requests, upgrades, welcomes, live] = &self.0.counters;
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+
+        Counters {
+            connections: of(connections),
+            requests: of(requests),
+            upgrades: of(upgrades),
+            welcomes: of(welcomes),
+            live: of(live),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn drains(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.drain.subscribe()
+    }
+
+    pub(crate) fn count(&self, counter: Counter) {
+        self.0.counters[counter as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that is served until the guard is dropped.
+    pub(crate) fn enter(&self) -> Guest {
+        self.count(Counter::Live);
+
+        Guest(self.clone())
+    }
+
+    /// Lets a client in, or says why not.
+    pub(crate) fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
+        if self.0.drain.borrow().is_some() {
+            return Err(Refusal::DRAINING);
+        }
+        let limit = u64::try_from(self.0.config.connections).unwrap_or(u64::MAX);
+        if self.counters().live > limit {
+            return Err(Refusal::BUSY);
+        }
+        let verdict = self
+            .0
+            .authorize
+            .as_ref()
+            .map_or(Verdict::Accepted, |check| check(hello.token.as_deref()));
+        match verdict {
+            Verdict::Accepted => {
+                self.count(Counter::Welcomes);
+                Ok(())
+            }
+            Verdict::Forbidden => Err(Refusal::FORBIDDEN),
+            Verdict::Unauthorized => Err(Refusal::UNAUTHORIZED),
+        }
+    }
+
+    /// Finds or makes a channel; `None` if there are too many.
+    pub(crate) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
+        let mut channels = self
+            .0
+            .channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(name) {
+            return Some(channel.clone());
+        }
+        if channels.len() >= self.0.config.channels {
+            return None;
+        }
+        let channel = Arc::new(Channel::new(Log::new(self.0.epoch.clone())));
+        channels.insert(name.into(), channel.clone());
+
+        Some(channel)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    Connections,
+    Requests,
+    Upgrades,
+    Welcomes,
+    Live,
+}
+
+/// One that is being served.
+pub(crate) struct Guest(Server);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.0.counters[Counter::Live as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Message {
+    /// A message of this name and payload.
+    pub fn new(name: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            data: data.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ChannelName => "a channel's name has 1 to 255 bytes",
+            Self::EventName => "an event's name has at most 64 bytes and is not a hyphen",
+            Self::TooLarge => "a payload has at most 1 MiB",
+            Self::TooManyChannels => "there are too many channels: raise `Config::channels`",
+        })
+    }
+}
+
+impl error::Error for PublishError {}

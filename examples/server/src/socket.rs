@@ -1,0 +1,212 @@
+//! The WebSocket: frames both ways.
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use tokio::{
+    select,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout_at},
+};
+
+use crate::{
+    Server,
+    dialogue::{Dialogue, Hello, Refusal},
+    frame::{Carrier, Fault, Frame, read_all},
+    request::beat_every,
+};
+
+/// Serves one WebSocket; `offered` are the frames that came with its upgrade.
+pub(crate) async fn serve(server: Server, stream: WebSocket, offered: Option<Vec<u8>>) {
+    let _guest = server.enter();
+    let mut socket = Socket {
+        dialogue: Dialogue::new(server.clone(), Carrier::Lines),
+        stream,
+        server,
+    };
+    if let Err(End::Refused(refusal)) = socket.run(offered).await {
+        let farewell = CloseFrame {
+            code: 4000,
+            reason: refusal.code.into(),
+        };
+        let _is_gone = socket.send(refusal.frame().into_bytes()).await;
+        let _is_gone = socket.stream.send(Message::Close(Some(farewell))).await;
+        socket.linger().await;
+    }
+}
+
+struct Socket {
+    server: Server,
+    dialogue: Dialogue,
+    stream: WebSocket,
+}
+
+/// Why a WebSocket ends.
+enum End {
+    Gone,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Socket {
+    async fn run(&mut self, offered: Option<Vec<u8>>) -> Result<(), End> {
+        let hi = self.dialogue.hi(offered.is_some());
+        self.send(hi).await?;
+        let frames = match offered {
+            Some(offered) => read(&offered)?,
+            None => self.wait_for_hello().await?,
+        };
+        let mut frames = frames.into_iter();
+        let hello = Hello::read(&frames.next().ok_or(Refusal::MALFORMED)?)?;
+        let waiting = self.delay().await?;
+        self.server.admit(&hello)?;
+        let welcome = self.dialogue.welcome(&hello);
+        let mut out = welcome;
+        self.take(frames.chain(waiting), &mut out)?;
+        self.dialogue.pull(&mut out);
+        self.send(out).await?;
+
+        self.stream().await
+    }
+
+    async fn stream(&mut self) -> Result<(), End> {
+        let news = self.dialogue.news.clone();
+        let mut drains = self.server.drains();
+        let mut end = None;
+        let every = beat_every(&self.server);
+        let mut beats = interval_at(Instant::now() + every, every);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_behind = true;
+        loop {
+            let mut out = Vec::new();
+            select! {
+                biased;
+                message = self.stream.recv() => {
+                    let frames = self.frames_of(message)?;
+                    self.take(frames.into_iter(), &mut out)?;
+                    is_behind = true;
+                }
+                _ = beats.tick() => out.extend_from_slice(b"beat\n"),
+                Ok(()) = drains.changed(), if end.is_none() => {
+                    let window = drains.borrow_and_update().unwrap_or_default();
+                    end = Some(Instant::now() + window);
+                    out.extend_from_slice(format!("drain in={}\n", window.as_millis()).as_bytes());
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
+                    let farewell = CloseFrame { code: 1001, reason: "draining".into() };
+                    let _is_gone = self.stream.send(Message::Close(Some(farewell))).await;
+                    self.linger().await;
+                    return Ok(());
+                }
+                () = std::future::ready(()), if is_behind => {
+                    is_behind = self.dialogue.pull(&mut out).is_full;
+                }
+                () = news.notified() => is_behind = true,
+            }
+            if !out.is_empty() {
+                self.send(out).await?;
+                beats.reset();
+            }
+        }
+    }
+
+    /// Carries out frames of the client.
+    fn take(
+        &mut self,
+        frames: impl Iterator<Item = Frame>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        for frame in frames {
+            match frame.verb.as_str() {
+                "beat" => out.extend_from_slice(b"beat\n"),
+                "hello" => return Err(Refusal::MALFORMED),
+                "sub" => out.extend_from_slice(self.dialogue.subscribe(&frame)?.0.as_bytes()),
+                "unsub" => self.dialogue.unsubscribe(&frame)?,
+                _ => {}
+            }
+        }
+
+        Ok(())
+    }
+
+    async fn wait_for_hello(&mut self) -> Result<Vec<Frame>, End> {
+        let end = Instant::now() + self.server.config().patience;
+        loop {
+            let beat = (Instant::now() + beat_every(&self.server)).min(end);
+            match timeout_at(beat, self.stream.recv()).await {
+                Ok(message) => {
+                    let frames = self.frames_of(message)?;
+                    if !frames.is_empty() {
+                        return Ok(frames);
+                    }
+                }
+                Err(_) if Instant::now() >= end => return Err(Refusal::HELLO_TIMEOUT.into()),
+                Err(_) => self.send(b"beat\n".to_vec()).await?,
+            }
+        }
+    }
+
+    /// Is slow on purpose; returns what the client said meanwhile.
+    async fn delay(&mut self) -> Result<Vec<Frame>, End> {
+        let mut waiting = Vec::new();
+        let delay = self.server.config().hello_delay;
+        if delay.is_zero() {
+            return Ok(waiting);
+        }
+        let mut delay = std::pin::pin!(sleep(delay));
+        let every = beat_every(&self.server);
+        let mut beats = interval_at(Instant::now() + every, every);
+        loop {
+            select! {
+                () = &mut delay => return Ok(waiting),
+                _ = beats.tick() => self.send(b"beat\n".to_vec()).await?,
+                message = self.stream.recv() => {
+                    waiting.extend(self.frames_of(message)?);
+                    if waiting.len() > self.server.config().subscriptions * 2 {
+                        return Err(Refusal::TOO_LARGE.into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn frames_of(&self, message: Option<Result<Message, axum::Error>>) -> Result<Vec<Frame>, End> {
+        let bytes = match message {
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(Message::Text(text))) => text.into(),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(Vec::new()),
+            Some(Err(error)) if error.to_string().contains("too long") => {
+                return Err(Refusal::TOO_LARGE.into());
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+        };
+        if bytes.len() > self.server.config().max_message {
+            return Err(Refusal::TOO_LARGE.into());
+        }
+
+        Ok(read(&bytes)?)
+    }
+
+    async fn send(&mut self, frames: Vec<u8>) -> Result<(), End> {
+        let message = Message::Binary(frames.into());
+
+        self.stream.send(message).await.map_err(|_| End::Gone)
+    }
+
+    /// Gives the client a moment to read the farewell and to answer it.
+    async fn linger(&mut self) {
+        let end = Instant::now() + std::time::Duration::from_secs(1);
+        while let Ok(Some(Ok(_))) = timeout_at(end, self.stream.recv()).await {}
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Vec<Frame>, Refusal> {
+    let (frames, fault) = read_all(bytes);
+    match fault {
+        None => Ok(frames),
+        Some(Fault::Malformed) => Err(Refusal::MALFORMED),
+        Some(Fault::TooLarge) => Err(Refusal::TOO_LARGE),
+    }
+}
