@@ -177,7 +177,7 @@ impl Client {
                 Timer::Probe(id) => {
                     self.tell(id, Intent::Probe);
                 }
-                Timer::Silence(id) => self.fail(id, Reason::Silent),
+                Timer::Silence(id) => self.on_silence(id),
             }
             self.drive_race();
         }

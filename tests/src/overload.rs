@@ -158,7 +158,7 @@ enum Action {
 enum Heard {
     End,
     Frames(String),
-    Head(u16),
+    Head(u16, Carrier),
 }
 
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -239,8 +239,15 @@ impl<'a> World<'a> {
                         let chunk = Payload::from(frames.as_bytes());
                         client.handle_io(io, IoEvent::Received(chunk), now);
                     }
-                    Heard::Head(status) => {
-                        let headers = vec![("sec-websocket-protocol".into(), "downlink.v1".into())];
+                    Heard::Head(status, carrier) => {
+                        let kind = match carrier {
+                            Carrier::Http | Carrier::WebSocket => "text/plain",
+                            Carrier::Sse => "text/event-stream",
+                        };
+                        let headers = vec![
+                            ("content-type".into(), kind.into()),
+                            ("sec-websocket-protocol".into(), "downlink.v1".into()),
+                        ];
                         client.handle_io(io, IoEvent::Opened(Head { status, headers }), now);
                     }
                 }
@@ -294,7 +301,7 @@ impl<'a> World<'a> {
             Stage::Hi => {
                 let is_websocket = job.request.carrier == Carrier::WebSocket;
                 let status = if is_websocket { 101 } else { 200 };
-                self.answer(visitor, io, Heard::Head(status));
+                self.answer(visitor, io, Heard::Head(status, job.request.carrier));
                 self.say(&job, "hi v=1 hello=1 beat=5000\n");
                 let is_further_poll = !is_websocket && self.server.sessions.contains(&session);
                 self.server.open.insert((visitor, io));

@@ -19,4 +19,6 @@ mod platform;
 mod runtime;
 mod websocket;
 
+#[cfg(feature = "contract")]
+pub use crate::contract::check_contract;
 pub use crate::{client::Client, platform::BrowserPlatform};

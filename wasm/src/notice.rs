@@ -12,10 +12,10 @@ use wasm_bindgen::JsValue;
 /// Converts a notice to an object whose `kind` is its variant's name.
 pub(crate) fn convert(notice: &Notice) -> JsValue {
     match notice {
-        Notice::Delivery(subscription, Delivery::Event(event)) => {
-            convert_event(*subscription, event)
-        }
-        Notice::Delivery(subscription, Delivery::Gap(gap)) => convert_gap(*subscription, gap),
+        Notice::Delivery(subscription, delivery) => match delivery {
+            Delivery::Event(event) => convert_event(*subscription, event),
+            Delivery::Gap(gap) => convert_gap(*subscription, gap),
+        },
         Notice::Ended(subscription, reason) => Record::new("ended")
             .number("subscription", subscription.number() as f64)
             .reason("reason", Some(reason))

@@ -76,6 +76,19 @@ impl Client {
         uptake
     }
 
+    /// Nothing was heard for too long: of a path that never gave a frame, or of one that broke.
+    pub(super) fn on_silence(&mut self, id: ConnectionId) {
+        let was_heard = self
+            .connection(id)
+            .is_some_and(|connection| connection.first_frame.is_some());
+        let reason = if was_heard {
+            Reason::Silent
+        } else {
+            Reason::Late
+        };
+        self.fail(id, reason);
+    }
+
     /// Ends a connection that failed, whatever it was.
     pub(super) fn fail(&mut self, id: ConnectionId, reason: Reason) {
         let was_successor = self.successor == Some(id);

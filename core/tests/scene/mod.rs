@@ -138,7 +138,15 @@ impl Scene {
                 Via::Http => 200,
                 Via::WebSocket => 101,
             };
-            let headers = vec![("sec-websocket-protocol".into(), "downlink.v1".into())];
+            let kind = if running.is_sse() {
+                "text/event-stream"
+            } else {
+                "text/plain"
+            };
+            let headers = vec![
+                ("content-type".into(), kind.into()),
+                ("sec-websocket-protocol".into(), "downlink.v1".into()),
+            ];
             self.tell(io, IoEvent::Opened(Head { status, headers }));
         }
         let is_sse = self.running.get(&io).is_some_and(Running::is_sse);

@@ -81,7 +81,7 @@ impl Piece {
             content: Some(Content {
                 offset: 0,
                 size: length as u64,
-                is_text: true,
+                may_be_text: true,
                 ends_unit: true,
             }),
         }
@@ -93,6 +93,6 @@ impl Piece {
 pub(crate) struct Content {
     pub(crate) offset: u64,
     pub(crate) size: u64,
-    pub(crate) is_text: bool,
+    pub(crate) may_be_text: bool,
     pub(crate) ends_unit: bool,
 }

@@ -47,7 +47,7 @@ impl Chunks {
             content: Some(Content {
                 offset,
                 size,
-                is_text: true,
+                may_be_text: true,
                 ends_unit: end == size,
             }),
         }

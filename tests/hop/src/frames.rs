@@ -4,7 +4,7 @@ use crate::body::{Content, Piece};
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Frames {
     state: State,
-    message_is_text: bool,
+    message_is_data: bool,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -24,7 +24,7 @@ impl Frames {
     pub(crate) fn new() -> Self {
         Self {
             state: State::Header(Vec::new()),
-            message_is_text: false,
+            message_is_data: false,
         }
     }
 
@@ -51,8 +51,7 @@ impl Frames {
 
     fn begin(&mut self, frame: Frame) {
         match frame.opcode {
-            TEXT => self.message_is_text = true,
-            BINARY => self.message_is_text = false,
+            BINARY | TEXT => self.message_is_data = true,
             _ => {}
         }
         self.state = match frame.size {
@@ -78,7 +77,7 @@ impl Frames {
             content: Some(Content {
                 offset,
                 size: frame.size,
-                is_text: self.message_is_text,
+                may_be_text: self.message_is_data,
                 ends_unit: frame.is_final && end == frame.size,
             }),
         }
@@ -160,7 +159,7 @@ mod tests {
         frames.advance(&[0x80, 1]);
         let second = frames.advance(b"b").content.unwrap();
 
-        assert!(first.is_text && !first.ends_unit);
-        assert!(second.is_text && second.ends_unit);
+        assert!(first.may_be_text && !first.ends_unit);
+        assert!(second.may_be_text && second.ends_unit);
     }
 }

@@ -45,7 +45,7 @@ impl Verdict {
             Fault::Truncate(Strike::InFrame) if units_before > 0 => {
                 Self::cut_in_the_middle(content, bytes.len())
             }
-            Fault::Truncate(Strike::InCharacter) if content.is_text => bytes
+            Fault::Truncate(Strike::InCharacter) if content.may_be_text => bytes
                 .iter()
                 .position(|byte| LEADS_OF_SEVERAL_BYTES.contains(byte))
                 .map_or(Self::Pass, |lead| Self::CutAfter(lead + 1)),

@@ -10,7 +10,8 @@ use super::{
     insert, refusal, write_hello, write_sub,
 };
 use crate::{
-    HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Role, Start, TransportKind,
+    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Role, Start,
+    TransportKind,
     framing::{Framing, Lines, Sse},
     patience::{Answer, Patience},
     protocol::{Codec, Fact, Intent, Lane, Out, Plan, Uptake, Wanted},
@@ -73,7 +74,6 @@ impl Http {
             beat: DEFAULT_BEAT,
             stage: Stage::Asking(Exchange::new(
                 plan.role,
-                plan.transport,
                 plan.max_payload,
                 Instant::default(),
             )),
@@ -81,7 +81,7 @@ impl Http {
     }
 
     fn ask(&mut self, role: Role, out: &mut Out, now: Instant) {
-        let mut exchange = Exchange::new(role, self.transport, self.max_payload, now);
+        let mut exchange = Exchange::new(role, self.max_payload, now);
         let mut frames = String::new();
         let mut headers = Vec::from([("content-type".into(), "text/plain".into())]);
         write_hello(&self.session, &mut frames);
@@ -279,7 +279,12 @@ impl Codec for Http {
     ) -> Result<(), Reason> {
         match event {
             IoEvent::Opened(head) => match head.status {
-                200 => Ok(()),
+                200 => {
+                    if let Stage::Asking(exchange) = &mut self.stage {
+                        exchange.framing = framing(&head, self.max_payload);
+                    }
+                    Ok(())
+                }
                 _ => Err(refusal(&head)),
             },
             IoEvent::Received(chunk) => {
@@ -344,18 +349,12 @@ impl Codec for Http {
 }
 
 impl Exchange {
-    fn new(role: Role, transport: TransportKind, max_payload: usize, now: Instant) -> Self {
+    fn new(role: Role, max_payload: usize, now: Instant) -> Self {
         Self {
             role,
             asked: now,
             patience: Duration::ZERO,
-            framing: match transport {
-                TransportKind::Sse => Box::new(Sse::new(max_payload)),
-                TransportKind::LongPoll
-                | TransportKind::Poll
-                | TransportKind::Stream
-                | TransportKind::WebSocket => Box::new(Lines::new(max_payload)),
-            },
+            framing: Box::new(Lines::new(max_payload)),
             dialogue: Dialogue::default(),
             first_frame: None,
             last_chunk: now,
@@ -387,6 +386,18 @@ impl Exchange {
         } else {
             Path::Buffers
         }
+    }
+}
+
+/// The server says how it frames its answer; one without server-sent events answers in plain frames.
+fn framing(head: &Head, max_payload: usize) -> Box<dyn Framing> {
+    let is_sse = head
+        .header("content-type")
+        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    if is_sse {
+        Box::new(Sse::new(max_payload))
+    } else {
+        Box::new(Lines::new(max_payload))
     }
 }
 
