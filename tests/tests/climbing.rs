@@ -1,98 +1,174 @@
 //! Climbing to a better transport and falling back, over and over.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
-use downlink::{Client, Start, State, TransportKind};
-use downlink_hop::{Fault, Plan};
-use downlink_tests::stage::{PATIENCE, Received, Stage};
-use futures_util::StreamExt;
-use tokio::time::timeout;
+use anyhow::{Context, Result, ensure};
+use downlink::{Client, Start, State, Subscription, TransportKind};
+use downlink_hop::{Fault, Hop, Plan};
+use downlink_tests::{
+    server::TestServer,
+    stage::{PATIENCE, Received, hop_before},
+};
+use futures_util::{StreamExt, future::try_join_all};
+use tokio::{
+    select,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// Ten times each, because a client may not make more than 30 attempts a minute.
+const CLIENTS: usize = 5;
+const FALLS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_climbs_and_falls_with_a_hundred_channels_lose_and_double_nothing() -> Result<()> {
-    let stage = Stage::start().await?;
-    let names: Vec<_> = (0..100).map(|number| format!("room:{number}")).collect();
-    let tickers: Vec<_> = names
+    let server = TestServer::start().await?;
+    let channels: Vec<_> = (0..100).map(|number| format!("room:{number}")).collect();
+    let tickers: Vec<_> = channels
         .iter()
-        .map(|name| {
-            stage
-                .server
-                .tick(name, Duration::from_millis(100), "{\"n\":#}")
-        })
-        .collect();
-    let client = stage
-        .client()
-        .backoff(Duration::from_millis(20), Duration::from_millis(100))
-        .connect()?;
-    let readers: Vec<_> = names
-        .iter()
-        .map(|name| {
-            let mut events = client.subscribe(name.as_str(), Start::Earliest);
-            let (sender, last) = tokio::sync::oneshot::channel::<String>();
-            let reader = tokio::spawn(async move {
-                let mut received = Received::default();
-                let mut last = last;
-                loop {
-                    tokio::select! {
-                        biased;
-                        last = &mut last => {
-                            received.until(&mut events, &last?).await?;
-                            return anyhow::Ok(received);
-                        }
-                        next = events.next() => received.note(next.context("it ended")??),
-                    }
-                }
-            });
-            (sender, reader)
-        })
+        .map(|channel| server.tick(channel, Duration::from_millis(100), "{\"n\":#}"))
         .collect();
 
-    let mut falls = 0;
-    for _ in 0..50 {
-        reach(&client, |transport| transport == TransportKind::WebSocket).await?;
-        stage.hop.set(Plan {
-            websocket: Fault::Refuse(403),
-            ..Plan::default()
-        });
-        stage.hop.cut();
-        reach(&client, |transport| transport != TransportKind::WebSocket).await?;
-        falls += 1;
-        stage.hop.set(Plan::default());
-        client.network_changed(None);
-    }
+    let travellers = (0..CLIENTS).map(|_| Traveller::start(&server, &channels));
+    let mut travellers = try_join_all(travellers).await?;
+    try_join_all(travellers.iter_mut().map(Traveller::climb_and_fall)).await?;
     drop(tickers);
 
-    let mut total = 0;
-    for (name, (sender, reader)) in names.iter().zip(readers) {
-        let last = stage
-            .server
-            .last_id(name)
-            .context("nothing was published")?;
-        sender.send(last).ok().context("a reader ended")?;
-        let received = timeout(PATIENCE, reader).await???;
-        received
-            .check(&stage.server.log(name))
-            .with_context(|| name.clone())?;
-        total += received.events.len();
+    let mut events = 0;
+    for traveller in travellers {
+        events += traveller.finish(&server).await?;
     }
-    println!("{falls} climbs and falls, {total} events: lost 0, doubled 0, gaps 0");
-    client.close().await;
+    println!(
+        "{} climbs and falls, {events} events: lost 0, doubled 0, gaps 0",
+        CLIENTS * FALLS
+    );
 
     Ok(())
 }
 
-async fn reach(client: &Client, is_there: impl Fn(TransportKind) -> bool) -> Result<()> {
-    let mut states = client.states();
-    let reached = timeout(PATIENCE, async {
-        while let Some(state) = states.next().await {
-            if matches!(state, State::Connected { transport } if is_there(transport)) {
-                return true;
+/// A client that follows all channels behind a hop of its own.
+struct Traveller {
+    hop: Hop,
+    client: Client,
+    seen: Arc<AtomicUsize>,
+    readers: Vec<(
+        String,
+        oneshot::Sender<String>,
+        JoinHandle<Result<Received>>,
+    )>,
+}
+
+impl Traveller {
+    async fn start(server: &TestServer, channels: &[String]) -> Result<Self> {
+        let hop = hop_before(server.address(), None).await?;
+        let client = Client::builder(format!("http://{}/downlink", hop.address())).connect()?;
+        let seen = Arc::new(AtomicUsize::new(0));
+        let readers = channels
+            .iter()
+            .map(|channel| {
+                let (sender, last) = oneshot::channel();
+                let events = client.subscribe(channel.as_str(), Start::Earliest);
+                let reader = tokio::spawn(read(events, last, seen.clone()));
+                (channel.clone(), sender, reader)
+            })
+            .collect();
+
+        Ok(Self {
+            hop,
+            client,
+            seen,
+            readers,
+        })
+    }
+
+    async fn climb_and_fall(&mut self) -> Result<()> {
+        for _ in 0..FALLS {
+            self.reach(|transport| transport == TransportKind::WebSocket)
+                .await?;
+            self.see_events().await?;
+            self.hop.set(Plan {
+                websocket: Fault::Refuse(403),
+                ..Plan::default()
+            });
+            self.hop.cut();
+            self.reach(|transport| transport != TransportKind::WebSocket)
+                .await?;
+            self.see_events().await?;
+            self.hop.set(Plan::default());
+            self.client.network_changed(None);
+        }
+
+        Ok(())
+    }
+
+    async fn reach(&self, is_there: impl Fn(TransportKind) -> bool) -> Result<()> {
+        let mut states = self.client.states();
+        let reached = timeout(PATIENCE * 2, async {
+            while let Some(state) = states.next().await {
+                if matches!(state, State::Connected { transport } if is_there(transport)) {
+                    return true;
+                }
+            }
+            false
+        });
+        ensure!(reached.await.context("the transport was not reached")?);
+
+        Ok(())
+    }
+
+    /// Waits until each channel has brought three events, more or less.
+    async fn see_events(&self) -> Result<()> {
+        let enough = self.seen.load(Ordering::Relaxed) + self.readers.len() * 3;
+        let seen = timeout(PATIENCE, async {
+            while self.seen.load(Ordering::Relaxed) < enough {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+
+        seen.await.context("no events came")
+    }
+
+    async fn finish(self, server: &TestServer) -> Result<usize> {
+        let mut events = 0;
+        for (channel, sender, reader) in self.readers {
+            let last = server.last_id(&channel).context("nothing was published")?;
+            sender.send(last).ok().context("a reader ended")?;
+            let received = timeout(PATIENCE, reader).await???;
+            received
+                .check(&server.log(&channel))
+                .with_context(|| channel.clone())?;
+            events += received.events.len();
+        }
+        self.client.close().await;
+
+        Ok(events)
+    }
+}
+
+async fn read(
+    mut events: Subscription,
+    mut last: oneshot::Receiver<String>,
+    seen: Arc<AtomicUsize>,
+) -> Result<Received> {
+    let mut received = Received::default();
+    loop {
+        select! {
+            biased;
+            last = &mut last => {
+                received.until(&mut events, &last?).await?;
+                return Ok(received);
+            }
+            next = events.next() => {
+                received.note(next.context("it ended")??);
+                seen.fetch_add(1, Ordering::Relaxed);
             }
         }
-        false
-    });
-    anyhow::ensure!(reached.await.context("the transport was not reached")?);
-
-    Ok(())
+    }
 }

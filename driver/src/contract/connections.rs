@@ -59,7 +59,8 @@ async fn a_mute_server_is_waited_for_and_a_drop_closes_the_connection<P: Platfor
 ) -> Result<(), Breach> {
     let key = stage.key();
     let mut exchange = stage.get(&format!("/mute?key={key}"));
-    exchange.is_silent(MOMENT).await?;
+    exchange.is_silent_while(stage.arrived(&key)).await??;
+    exchange.is_silent_while(stage.pause(MOMENT)).await?;
 
     drop(exchange);
 
@@ -73,7 +74,7 @@ async fn a_drop_between_chunks_closes_the_connection<P: Platform>(
     let mut exchange = stage.get(&format!("/hold?key={key}"));
     exchange.head().await?;
     exchange.bytes(5).await?;
-    exchange.is_silent(MOMENT).await?;
+    exchange.is_silent_while(stage.pause(MOMENT)).await?;
 
     drop(exchange);
 
@@ -85,7 +86,8 @@ async fn a_drop_before_the_head_closes_the_connection<P: Platform>(
 ) -> Result<(), Breach> {
     let key = stage.key();
     let mut exchange = stage.socket(&format!("/mute?key={key}"));
-    exchange.is_silent(MOMENT).await?;
+    exchange.is_silent_while(stage.arrived(&key)).await??;
+    exchange.is_silent_while(stage.pause(MOMENT)).await?;
 
     drop(exchange);
 
@@ -98,7 +100,7 @@ async fn a_drop_in_silence_closes_the_connection<P: Platform>(
     let key = stage.key();
     let mut exchange = stage.socket(&format!("/ws/mute?key={key}"));
     equal("status", exchange.head().await?.status, 101)?;
-    exchange.is_silent(MOMENT).await?;
+    exchange.is_silent_while(stage.pause(MOMENT)).await?;
 
     drop(exchange);
 

@@ -73,7 +73,11 @@ async fn a_server_that_is_deaf_to_a_close_is_left<P: Platform>(
     let (bytes, _) = exchange.rest().await?;
     drop(exchange);
     equal("bytes", bytes.len(), 0)?;
-    // It reads only from here on, so that no answer of it was what ended it.
+    // Chromium keeps the connection for a minute.
+    if !stage.sees_all() {
+        return Ok(());
+    }
+    // The server reads only from here on, so that no answer of it was what ended it.
     stage.go(&key).await?;
 
     equal("seen", stage.seen(&key).await?.as_str(), "gone")

@@ -118,15 +118,17 @@ impl<'a, P: Platform> Exchange<'a, P> {
         }
     }
 
-    /// Runs for a while in which nothing may come.
-    pub(super) async fn is_silent(&mut self, duration: Duration) -> Result<(), Breach> {
-        let platform = self.platform;
+    /// Runs while something else goes on, in which time nothing may come.
+    pub(super) async fn is_silent_while<T>(
+        &mut self,
+        other: impl Future<Output = T>,
+    ) -> Result<T, Breach> {
         let next = core::pin::pin!(self.next());
-        let pause = core::pin::pin!(platform.sleep(duration));
+        let other = core::pin::pin!(other);
 
-        match select(next, pause).await {
+        match select(next, other).await {
             Either::Left((event, _)) => Err(Breach(format!("{event:?} came out of silence"))),
-            Either::Right(((), _)) => Ok(()),
+            Either::Right((output, _)) => Ok(output),
         }
     }
 

@@ -141,6 +141,11 @@ impl<P: Platform> Stage<P> {
         self.ask(&format!("/go?key={key}")).await.map(|_| ())
     }
 
+    /// Returns when the server has the request that it leaves without an answer.
+    pub(super) async fn arrived(&self, key: &str) -> Result<(), Breach> {
+        self.ask(&format!("/arrived?key={key}")).await.map(|_| ())
+    }
+
     /// Returns what the server saw under `key`, waiting for it.
     pub(super) async fn seen(&self, key: &str) -> Result<String, Breach> {
         self.ask(&format!("/seen?key={key}")).await

@@ -21,6 +21,7 @@ pub(crate) async fn answer(connection: &mut Connection, request: &Request) -> io
     }
 
     match request.path.as_str() {
+        "/arrived" => reply_note(connection, Topic::Arrived, key).await?,
         "/connection" => {
             let number = connection.number.to_string();
             connection.reply(200, &[], number.as_bytes()).await?;
@@ -72,6 +73,7 @@ async fn misbehave(connection: &mut Connection, request: &Request) -> io::Result
             connection.write(head.as_bytes()).await?;
         }
         "/mute" => {
+            connection.board.post(Topic::Arrived, key, "");
             connection.gone().await;
             connection.board.post(Topic::Seen, key, "gone");
         }

@@ -16,6 +16,8 @@ struct Note(watch::Sender<Option<String>>);
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Topic {
+    /// The request is there.
+    Arrived,
     /// The client wants the held answer to continue.
     Go,
     /// What the server saw of the client.

@@ -1,8 +1,8 @@
 //! The server that Downlink's platforms are held against: each path is one way to behave or misbehave.
 //!
-//! It speaks to its clients in bytes, because most of what it does no HTTP library would. Clients steer it by two more paths:
-//! `/go?key=…` lets the answer with the same key continue, and `/seen?key=…` answers with what the server saw of it, once it
-//! saw it. All answers carry CORS headers, for pages from anywhere; `/files/…` serves such pages.
+//! It speaks to its clients in bytes, because most of what it does no HTTP library would. Clients steer it by more paths:
+//! `/go?key=…` lets the answer with the same key continue, `/seen?key=…` answers with what the server saw of it, once it saw
+//! it, and `/arrived?key=…` answers when a request that gets no answer is there. All answers carry CORS headers, for pages from anywhere; `/files/…` serves such pages.
 
 mod answers;
 mod board;
