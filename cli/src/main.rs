@@ -1,2 +1,38 @@
-//! Placeholder.
-fn main() {}
+//! Downlink's command line.
+
+mod demo;
+mod serve;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Server-pushed data, over whatever transport the network lets through.
+#[derive(Debug, Parser)]
+#[command(name = "downlink", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Tail(tail::Tail),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Demo(demo) => demo.run().await,
+        Verb::Serve(serve) => serve.run().await,
+        Verb::Tail(tail) => tail.run().await,
+    };
+
+    result.unwrap_or_else(|error| {
+        anstream::eprintln!("downlink: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -57,8 +57,8 @@ impl Tail {
             builder = builder.header(name, value);
         }
         if let Some(path) = &self.ca {
-            let pem = fs::read(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
+            let pem =
+                fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
             builder = builder.ca(pem);
         }
         let client = builder.connect()?;
@@ -168,7 +168,8 @@ impl Printer {
                     }),
                 )
             }
-            _ => return Ok(()),
+            // The core may learn states that this program does not know.
+            other => (FAINT, other.to_string(), json!({})),
         };
         let mut line = json!({ "type": "state", "state": state.name() });
         merge(&mut line, object);
@@ -193,10 +194,7 @@ impl Printer {
         }
 
         self.print(&line, || {
-            let data = text.map_or_else(
-                |_| format!("({} bytes)", event.data.len()),
-                printable,
-            );
+            let data = text.map_or_else(|_| format!("({} bytes)", event.data.len()), printable);
             format!(
                 "{FAINT}{} {}{FAINT:#} {NAME}{}{NAME:#} {data}",
                 event.channel,
@@ -220,7 +218,10 @@ impl Printer {
         });
 
         self.print(&line, || {
-            let from = gap.from.as_ref().map_or_else(|| "the start".into(), ToString::to_string);
+            let from = gap
+                .from
+                .as_ref()
+                .map_or_else(|| "the start".into(), ToString::to_string);
             format!(
                 "{WARN}! {}: events are missing between {from} and {} ({}){WARN:#}",
                 gap.channel, gap.to, gap.why
