@@ -1,5 +1,6 @@
 //! Downlink's command line.
 
+mod checks;
 mod demo;
 mod serve;
 mod tail;
@@ -18,6 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Conformance(checks::Conformance),
     Demo(demo::Demo),
     Serve(serve::Serve),
     Tail(tail::Tail),
@@ -26,6 +28,7 @@ enum Verb {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
+        Verb::Conformance(conformance) => conformance.run().await,
         Verb::Demo(demo) => demo.run().await,
         Verb::Serve(serve) => serve.run().await,
         Verb::Tail(tail) => tail.run().await,

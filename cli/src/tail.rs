@@ -168,8 +168,6 @@ impl Printer {
                     }),
                 )
             }
-            // The core may learn states that this program does not know.
-            other => (FAINT, other.to_string(), json!({})),
         };
         let mut line = json!({ "type": "state", "state": state.name() });
         merge(&mut line, object);

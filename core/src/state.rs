@@ -6,7 +6,6 @@ use crate::{Reason, TransportKind};
 
 /// Whether events flow, and if not, why and until when.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum State {
     /// Events flow over this transport. Stays through changes of the transport and the pauses of a poll.
     Connected {

@@ -87,7 +87,7 @@ impl Stage {
 
     /// Returns how many TCP connections were opened so far.
     pub(crate) fn connections(&mut self) -> Result<u64> {
-        self.hop.say("counters")?;
+        self.hop.say("\"counters\"")?;
         let said = self.hop.hear()?;
 
         said["counters"]["connections"]
