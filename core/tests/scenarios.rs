@@ -1,4 +1,9 @@
 //! Scenarios of a client on a virtual clock: the test plays the network and the server, frame by frame.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may stop where it is surprised"
+)]
 
 mod scene;
 

@@ -140,19 +140,80 @@ async fn perform<P: Platform>(platform: &P, work: Work, mut port: Port) {
     port.finished(result);
 }
 
-/// Takes all commands that are there, so that those of one turn make one change.
+/// Takes all commands that are there, so that those of one turn make one change. Their end may be among them.
 fn take_commands(
     client: &mut Client,
     first: Option<Command>,
     others: &mut (impl Stream<Item = Command> + Unpin),
     now: Instant,
 ) {
-    let Some(first) = first else {
-        client.handle_command(Command::Close, now);
-        return;
-    };
-    client.handle_command(first, now);
-    while let Some(Some(command)) = others.next().now_or_never() {
-        client.handle_command(command, now);
+    let mut command = first;
+    loop {
+        let Some(next) = command else {
+            client.handle_command(Command::Close, now);
+            return;
+        };
+        client.handle_command(next, now);
+        let Some(other) = others.next().now_or_never() else {
+            return;
+        };
+        command = other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::{future::pending, time::Duration};
+
+    use downlink_core::{Config, IoError, protocol::Downlink};
+    use futures_util::stream;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_commands_closes_the_client_although_a_command_came_with_it() {
+        let commands = stream::iter([Command::Connect]);
+
+        let end = run(client(), Still, commands, |_| {}).now_or_never();
+
+        assert_eq!(end, Some(()));
+    }
+
+    #[test]
+    fn a_client_runs_as_long_as_its_commands() {
+        let end = run(client(), Still, stream::pending(), |_| {}).now_or_never();
+
+        assert_eq!(end, None);
+    }
+
+    /// Time stands still, and no I/O ever ends.
+    struct Still;
+
+    impl Platform for Still {
+        fn now(&self) -> Instant {
+            Instant::default()
+        }
+
+        async fn sleep(&self, _: Duration) {
+            pending().await
+        }
+
+        async fn http(&self, _: HttpRequest, _: &mut Port) -> Result<(), IoError> {
+            pending().await
+        }
+
+        async fn websocket(
+            &self,
+            _: WebSocketRequest,
+            _: &mut Port,
+        ) -> Result<Option<u16>, IoError> {
+            pending().await
+        }
+    }
+
+    fn client() -> Client {
+        let config = Config::new("http://localhost/", Box::new(Downlink));
+
+        Client::new(config, [7; 32], Duration::ZERO, Instant::default())
     }
 }

@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def do_POST(self) -> None:
-        size = self.headers.get("Content-Length", "")
+        size = self.headers.get("Content-Length", "" if "Transfer-Encoding" in self.headers else "0")
         if self.path.partition("?")[0] != self.server.path or not is_number(size) or int(size) > 16 * MAX_REQUEST:
             self.close_connection = True  # the body is still in the way
             return self.do_GET(400)

@@ -20,8 +20,12 @@ struct Inner<T> {
 }
 
 impl<T> Mailbox<T> {
+    /// Appends an item; it is lost if the mailbox is closed.
     pub(crate) fn push(&self, item: T) {
         let mut inner = self.0.borrow_mut();
+        if inner.is_closed {
+            return;
+        }
         inner.items.push_back(item);
         inner.wake();
     }

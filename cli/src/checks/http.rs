@@ -66,15 +66,10 @@ pub(super) const CHECKS: [Check; 9] = [
 
 async fn hi_first(probe: &Probe) -> Result<(), Trouble> {
     let answer = probe.once(0, "").await?;
-    let verbs: Vec<_> = answer
-        .frames
-        .iter()
-        .map(|(_, frame)| frame)
-        .filter(|frame| frame.verb != "beat")
-        .collect();
-    let [hi, welcome, ..] = verbs.as_slice() else {
-        return Trouble::failed(answer.verbs());
-    };
+    let mut frames = answer.frames.iter().map(|(_, frame)| frame);
+    let hi = frames.next().with_context(|| answer.verbs())?;
+    let welcome = frames.find(|frame| frame.verb != "beat");
+    let welcome = welcome.with_context(|| answer.verbs())?;
     let is_hi = hi.verb == "hi"
         && hi.field("v") == Some("1")
         && hi.field("hello") == Some("1")

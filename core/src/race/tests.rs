@@ -352,7 +352,12 @@ impl World {
                     Timer::FirstFrame(connection) => self.late.push(self.rank(connection)),
                     Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, self.now),
                     Timer::Probation => self.race.on_probation_over(),
-                    other => panic!("{other:?}"),
+                    Timer::Ask
+                    | Timer::Attempt
+                    | Timer::Codec(_)
+                    | Timer::Drain
+                    | Timer::Probe(_)
+                    | Timer::Silence(_) => panic!("{timer:?} is no race's"),
                 }
                 self.settle();
             }

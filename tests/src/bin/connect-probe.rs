@@ -110,7 +110,7 @@ async fn downlink(arguments: &Arguments) -> Result<Value> {
                 if let State::Connected { transport: now } = state {
                     transport = Some(now);
                     if now == TransportKind::WebSocket && arguments.last {
-                        by_websocket.get_or_insert(started.elapsed());
+                        by_websocket.get_or_insert_with(|| started.elapsed());
                     }
                 }
             }
@@ -118,7 +118,7 @@ async fn downlink(arguments: &Arguments) -> Result<Value> {
                 Delivery::Event(event) => {
                     oldest = oldest.max(age(&event.data));
                     if transport == Some(TransportKind::WebSocket) {
-                        by_websocket.get_or_insert(started.elapsed());
+                        by_websocket.get_or_insert_with(|| started.elapsed());
                     }
                     if first.is_none() {
                         first = Some(started.elapsed());
