@@ -171,7 +171,6 @@ async fn send_until_closed(
             }
             next = outlet.next_now();
         }
-        sink.flush().await?;
     }
 }
 

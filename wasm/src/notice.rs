@@ -68,7 +68,6 @@ fn convert_state(state: &State) -> JsValue {
             .reason("reason", reason.as_ref())
             .time("retryAt", *retry_at)
             .into(),
-        _ => record.into(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Downlink's chores: `cargo xtask --help`.
-#![expect(clippy::print_stdout, reason = "a command line speaks on its standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line speaks on its standard output"
+)]
 
 mod bench;
 mod setup;

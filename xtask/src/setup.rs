@@ -15,7 +15,12 @@ pub(crate) fn wasm_target() -> Result<()> {
     }
     for attempt in 1..=3 {
         let title = format!("add the target {TARGET} (try {attempt})");
-        if run(&title, Command::new("rustup").args(["target", "add", TARGET])).is_ok() {
+        if run(
+            &title,
+            Command::new("rustup").args(["target", "add", TARGET]),
+        )
+        .is_ok()
+        {
             return Ok(());
         }
     }
@@ -31,18 +36,23 @@ pub(crate) fn browser() -> Result<()> {
     if !has("apt-get") {
         bail!("chromium and chromedriver are missing: install them with your package manager");
     }
-    run("update the package lists", Command::new("apt-get").args(["update", "-q"]))?;
+    run(
+        "update the package lists",
+        Command::new("apt-get").args(["update", "-q"]),
+    )?;
 
     run(
         "install Chromium",
-        Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args([
-            "install",
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "chromium",
-            "chromium-driver",
-        ]),
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args([
+                "install",
+                "-y",
+                "-q",
+                "--no-install-recommends",
+                "chromium",
+                "chromium-driver",
+            ]),
     )
 }
 

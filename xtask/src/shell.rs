@@ -57,7 +57,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 
 /// Whether a program can be found.
 pub(crate) fn has(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| {
-        env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    })
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

@@ -28,10 +28,21 @@ pub(crate) fn run_all() -> Result<()> {
         ]),
     )?;
     wasm::print_size(false)?;
-    let page = wasm::page();
+    run("tests", &mut cargo(&["test", "--locked", "--workspace"]))?;
     run(
-        "tests",
-        cargo(&["test", "--locked", "--workspace"]).env("DOWNLINK_PAGE", page),
+        "the browser's tests",
+        cargo(&[
+            "test",
+            "--locked",
+            "--package",
+            "downlink-tests",
+            "--test",
+            "browser",
+            "--",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("DOWNLINK_PAGE", wasm::page()),
     )?;
     run(
         "documentation",

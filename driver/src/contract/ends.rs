@@ -14,7 +14,7 @@ use crate::Platform;
 
 pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
     sentences![
-        the_servers_close_code_is_kept,
+        the_servers_close_code_is_kept_and_answered,
         a_close_without_a_code_is_a_clean_end,
         our_close_code_reaches_the_server_behind_all_messages,
         a_server_that_is_deaf_to_a_close_is_left,
@@ -24,13 +24,22 @@ pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
     ]
 }
 
-async fn the_servers_close_code_is_kept<P: Platform>(stage: &Stage<P>) -> Result<(), Breach> {
+async fn the_servers_close_code_is_kept_and_answered<P: Platform>(
+    stage: &Stage<P>,
+) -> Result<(), Breach> {
     for code in [1000, 1001, 1012, 4001] {
-        let mut exchange = stage.socket(&format!("/ws/close?code={code}"));
+        let key = stage.key();
+        let mut exchange = stage.socket(&format!("/ws/close?code={code}&key={key}"));
         exchange.head().await?;
 
         equal("last words", &exchange.message().await?[..], b"last words")?;
         exchange.ends(Ok(Some(code))).await?;
+        drop(exchange);
+        equal(
+            "seen",
+            stage.seen(&key).await?,
+            format!("answered with {code}"),
+        )?;
     }
 
     Ok(())

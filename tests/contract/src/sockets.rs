@@ -80,6 +80,11 @@ async fn converse(
                 reason: "".into(),
             });
             socket.send(Message::Close(frame)).await?;
+            while let Some(message) = socket.next().await {
+                if let Message::Close(Some(answer)) = message? {
+                    return Ok(format!("answered with {}", u16::from(answer.code)));
+                }
+            }
         }
         "/ws/echo" => return echo(socket).await,
         "/ws/flood" => return flood(socket, request.number("count").unwrap_or(0), size).await,

@@ -152,10 +152,26 @@ impl Connect {
                 ("WebSocket blackholed", json!("blackhole"), pass()),
                 ("WebSocket mute after 101", json!("mute_after_head"), pass()),
                 ("WebSocket flapping", flap(), pass()),
-                ("WebSocket refused, streams buffered", json!({ "refuse": 403 }), json!("buffer")),
-                ("WebSocket blackholed, streams buffered", json!("blackhole"), json!("buffer")),
-                ("WebSocket mute after 101, streams buffered", json!("mute_after_head"), json!("buffer")),
-                ("WebSocket flapping, streams buffered", flap(), json!("buffer")),
+                (
+                    "WebSocket refused, streams buffered",
+                    json!({ "refuse": 403 }),
+                    json!("buffer"),
+                ),
+                (
+                    "WebSocket blackholed, streams buffered",
+                    json!("blackhole"),
+                    json!("buffer"),
+                ),
+                (
+                    "WebSocket mute after 101, streams buffered",
+                    json!("mute_after_head"),
+                    json!("buffer"),
+                ),
+                (
+                    "WebSocket flapping, streams buffered",
+                    flap(),
+                    json!("buffer"),
+                ),
             ] {
                 let mut case = Case::downlink(name, websocket, http);
                 case.watch = 5_000;
@@ -167,7 +183,10 @@ impl Connect {
                 ("known network, all well", pass()),
                 ("known network, since refused", json!({ "refuse": 403 })),
                 ("known network, since blackholed", json!("blackhole")),
-                ("known network, since mute after 101", json!("mute_after_head")),
+                (
+                    "known network, since mute after 101",
+                    json!("mute_after_head"),
+                ),
             ] {
                 let mut case = Case::downlink(name, websocket, pass());
                 case.known = true;
@@ -184,7 +203,14 @@ impl Connect {
         let _is_new = fs::remove_file(&path);
         stage.set(&self.plan(&pass(), &pass(), self.rtt))?;
         let export = path.display().to_string();
-        stage.probe(&["--client", "downlink", "--channel", "room", "--export", &export])?;
+        stage.probe(&[
+            "--client",
+            "downlink",
+            "--channel",
+            "room",
+            "--export",
+            &export,
+        ])?;
         let memory = fs::read_to_string(&path)?;
         anyhow::ensure!(memory.contains("websocket"), "it learnt {memory:?}");
 
@@ -197,14 +223,23 @@ impl Connect {
         let watch = case.watch.to_string();
         let memory = memory.display().to_string();
         let channel = if case.last { "quiet" } else { "room" };
-        let mut arguments = vec!["--client", case.client, "--channel", channel, "--watch", &watch];
+        let mut arguments = vec![
+            "--client",
+            case.client,
+            "--channel",
+            channel,
+            "--watch",
+            &watch,
+        ];
         if case.last {
             arguments.push("--last");
         }
         if case.known {
             arguments.extend(["--memory", &memory]);
         }
-        let mut measured = stage.probe(&arguments).with_context(|| case.name.to_owned())?;
+        let mut measured = stage
+            .probe(&arguments)
+            .with_context(|| case.name.to_owned())?;
         measured["connections"] = json!(stage.connections()? - before);
 
         Ok(measured)
@@ -218,8 +253,14 @@ impl Connect {
             let mut measured = Vec::new();
             for _ in 0..self.runs.div_ceil(3) {
                 let before = stage.connections()?;
-                let mut row =
-                    stage.probe(&["--client", "downlink", "--channel", "room", "--watch", "8000"])?;
+                let mut row = stage.probe(&[
+                    "--client",
+                    "downlink",
+                    "--channel",
+                    "room",
+                    "--watch",
+                    "8000",
+                ])?;
                 row["connections"] = json!(stage.connections()? - before);
                 measured.push(row);
             }
@@ -242,8 +283,14 @@ impl Connect {
         let mut measured = Vec::new();
         for _ in 0..self.runs.div_ceil(3) {
             let before = stage.connections()?;
-            let mut row =
-                stage.probe(&["--client", "downlink", "--channel", "room", "--watch", "2000"])?;
+            let mut row = stage.probe(&[
+                "--client",
+                "downlink",
+                "--channel",
+                "room",
+                "--watch",
+                "2000",
+            ])?;
             row["connections"] = json!(stage.connections()? - before);
             measured.push(row);
         }
@@ -314,7 +361,9 @@ fn numbers(rows: &[Value], key: &str) -> Vec<f64> {
 fn median(rows: &[Value], key: &str) -> Option<f64> {
     let numbers = numbers(rows, key);
 
-    numbers.get(numbers.len() / 2).map(|number| round(*number, 1))
+    numbers
+        .get(numbers.len() / 2)
+        .map(|number| round(*number, 1))
 }
 
 fn most(rows: &[Value], key: &str) -> Option<f64> {

@@ -56,7 +56,12 @@ impl Stage {
             .to_owned();
 
         let mut arguments = vec!["--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let paths = tls.map(|tls| (tls.certificate.display().to_string(), tls.key.display().to_string()));
+        let paths = tls.map(|tls| {
+            (
+                tls.certificate.display().to_string(),
+                tls.key.display().to_string(),
+            )
+        });
         if let Some((certificate, key)) = &paths {
             arguments.extend(["--tls-cert", certificate, "--tls-key", key]);
         }
