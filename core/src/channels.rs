@@ -16,6 +16,8 @@ pub(crate) struct Channels {
     subscriptions: Vec<Subscription>,
     links: Vec<Link>,
     queue: Bounds,
+    /// A subscription was paused since somebody asked.
+    has_paused: bool,
 }
 
 /// How much a subscription may have delivered that the application has not finished.
@@ -48,6 +50,8 @@ enum Standing {
     Asked(Option<Cursor>),
     /// Events of this log follow, without a hole.
     Confirmed(Cursor),
+    /// Its events were passed over in a pause: it has to be asked anew.
+    Lapsed,
 }
 
 /// What a fact means for the client.
@@ -125,6 +129,11 @@ impl Channels {
         }
     }
 
+    /// Whether a subscription was paused since the last call: then the connections are to be told.
+    pub(crate) fn take_paused(&mut self) -> bool {
+        core::mem::take(&mut self.has_paused)
+    }
+
     /// Returns what a new connection is to ask for.
     pub(crate) fn wanted(&self, now: Instant) -> Vec<Wanted> {
         self.subscriptions
@@ -177,21 +186,23 @@ impl Channels {
         connection: ConnectionId,
         now: Instant,
     ) -> (Vec<Wanted>, Vec<SubscriptionId>) {
-        let standings = self
-            .links
-            .iter()
-            .find(|link| link.connection == connection)
-            .map_or(&[][..], |link| &link.standings);
         let missing = self
             .subscriptions
             .iter()
             .filter(|subscription| subscription.is_wanted(now))
-            .filter(|subscription| standings.iter().all(|(id, _)| *id != subscription.id))
+            .filter(
+                |subscription| match self.standing(connection, subscription.id) {
+                    Some(Standing::Asked(_) | Standing::Confirmed(_)) => false,
+                    Some(Standing::Lapsed) | None => true,
+                },
+            )
             .map(Subscription::wanted)
             .collect();
-        let surplus = standings
+        let surplus = self
+            .links
             .iter()
-            .map(|(id, _)| *id)
+            .filter(|link| link.connection == connection)
+            .flat_map(|link| link.standings.iter().map(|(id, _)| *id))
             .filter(|id| {
                 self.find(*id)
                     .map_or(true, |at| !self.subscriptions[at].is_wanted(now))
@@ -273,6 +284,11 @@ impl Channels {
         let Some((subscription, standing)) = self.pair(connection, id) else {
             return Ok(Effect::Nothing);
         };
+        let asked_from = match standing {
+            Standing::Asked(from) => from.take(),
+            Standing::Confirmed(_) => None,
+            Standing::Lapsed => return Ok(Effect::Nothing),
+        };
         match &subscription.cursor {
             None => {
                 subscription.cursor = Some(at.clone());
@@ -282,10 +298,7 @@ impl Channels {
                 *standing = Standing::Confirmed(cursor.clone());
             }
             Some(cursor) => {
-                let kept_its_word = match standing {
-                    Standing::Asked(from) => from.as_ref() != Some(cursor),
-                    Standing::Confirmed(_) => true,
-                };
+                let kept_its_word = asked_from.as_ref() != Some(cursor);
                 if !kept_its_word {
                     return Err(Reason::Malformed);
                 }
@@ -309,6 +322,9 @@ impl Channels {
         let Some((subscription, standing)) = self.pair(connection, id) else {
             return Ok(Effect::Nothing);
         };
+        if let Standing::Lapsed = standing {
+            return Ok(Effect::Nothing);
+        }
         if let Some(cursor) = &subscription.cursor {
             if cursor.is_of_same_log(&to) && to.seq() <= cursor.seq() {
                 *standing = Standing::Confirmed(cursor.clone());
@@ -421,23 +437,38 @@ impl Channels {
         if let Delivery::Event(event) = &delivery {
             subscription.unfinished.bytes += event.data.len();
         }
-        subscription.is_paused |= subscription.unfinished.count >= self.queue.count
+        let is_full = subscription.unfinished.count >= self.queue.count
             || subscription.unfinished.bytes >= self.queue.bytes;
+        if is_full && !core::mem::replace(&mut subscription.is_paused, true) {
+            self.has_paused = true;
+            for link in &mut self.links {
+                if let Ok(at) = link.find(id) {
+                    link.standings[at].1 = Standing::Lapsed;
+                }
+            }
+        }
 
         Effect::Deliver(id, delivery)
     }
 
     fn is_confirmed(&self, subscription: &Subscription, connection: ConnectionId) -> bool {
-        let standing = self
+        match self.standing(connection, subscription.id) {
+            Some(Standing::Confirmed(log)) => subscription
+                .cursor
+                .as_ref()
+                .is_some_and(|cursor| log.is_of_same_log(cursor)),
+            Some(Standing::Asked(_) | Standing::Lapsed) | None => false,
+        }
+    }
+
+    fn standing(&self, connection: ConnectionId, id: SubscriptionId) -> Option<&Standing> {
+        let link = self
             .links
             .iter()
-            .find(|link| link.connection == connection)
-            .and_then(|link| link.standings.iter().find(|(id, _)| *id == subscription.id));
+            .find(|link| link.connection == connection)?;
+        let at = link.find(id).ok()?;
 
-        match (standing, &subscription.cursor) {
-            (Some((_, Standing::Confirmed(log))), Some(cursor)) => log.is_of_same_log(cursor),
-            (Some((_, Standing::Asked(_) | Standing::Confirmed(_))) | None, _) => false,
-        }
+        Some(&link.standings[at].1)
     }
 
     fn find(&self, id: SubscriptionId) -> Result<usize, usize> {

@@ -264,6 +264,33 @@ fn a_slow_consumer_pauses_its_own_subscription_and_resumes_from_its_place() {
 }
 
 #[test]
+fn a_pause_on_a_stream_that_ends_before_it_is_told_costs_nothing() {
+    let mut scene = Scene::with(|config| {
+        config.transports = vec![TransportKind::Stream];
+        config.queue_count = 2;
+    });
+    scene.subscribe_together(&[(1, "slow"), (2, "fast")]);
+    let old = scene.only(Via::Http);
+    scene.say(old, &format!("{HI}{WELCOME}ok 1 at=x:0\nok 2 at=y:0\n"));
+
+    scene.say(old, "e 1 1 m :a\ne 1 2 m :b\ne 1 3 m :c\n");
+    let without = *scene.all(Via::Http).last().unwrap();
+    assert!(!scene.body(without).contains("slow"));
+    scene.finish(1, 2);
+    scene.say(without, &format!("{HI}{WELCOME}ok 2 at=y:0\n"));
+    let with = *scene.all(Via::Http).last().unwrap();
+    assert!(scene.body(with).contains("sub 1 slow after=x:2\n"));
+    scene.say(
+        with,
+        &format!("{HI}{WELCOME}ok 1 at=x:2\nok 2 at=y:0\ne 1 3 m :c\n"),
+    );
+
+    assert_eq!(scene.all(Via::Http), [with]);
+    assert_eq!(scene.delivered(1), ["x:1 a", "x:2 b", "x:3 c"]);
+    assert!(scene.gaps().is_empty());
+}
+
+#[test]
 fn a_changed_set_on_a_long_poll_is_asked_for_beside_it_without_a_hold() {
     let mut scene = Scene::only_by(TransportKind::LongPoll);
     scene.subscribe(1, "a", Start::Now);

@@ -17,7 +17,10 @@ use alloc::{string::String, vec::Vec};
 
 use futures_util::future::LocalBoxFuture;
 
-pub use self::stage::{Sight, Stage};
+pub use self::{
+    exchange::Exchange,
+    stage::{Sight, Stage},
+};
 use crate::Platform;
 
 /// One sentence of the contract.

@@ -171,6 +171,7 @@ async fn send_until_closed(
             }
             next = outlet.next_now();
         }
+        sink.flush().await?;
     }
 }
 

@@ -295,8 +295,7 @@ impl Client {
     }
 
     fn deliver(&mut self, subscription: SubscriptionId, delivery: Delivery) {
-        // A delivery may have filled a queue: then its subscription is to be paused.
-        self.is_dirty = true;
+        self.is_dirty |= self.channels.take_paused();
         self.notify(Notice::Delivery(subscription, delivery));
     }
 }

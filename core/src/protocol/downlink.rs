@@ -85,6 +85,7 @@ fn refusal(head: &Head) -> Reason {
                 retry: Retry::After(Duration::from_secs(seconds.min(MOST_RETRY_AFTER))),
             }
         }
+        (200..300, _) => Reason::NotDownlink,
         (status, _) => Reason::Status(status),
     }
 }

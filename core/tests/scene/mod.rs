@@ -297,7 +297,10 @@ impl Scene {
                     format!("{} {data}", event.cursor)
                 }
                 Delivery::Gap(gap) => {
-                    let from = gap.from.as_ref().map_or_else(|| "-".into(), ToString::to_string);
+                    let from = gap
+                        .from
+                        .as_ref()
+                        .map_or_else(|| "-".into(), ToString::to_string);
                     format!("gap {from} {} {}", gap.to, gap.why)
                 }
             })

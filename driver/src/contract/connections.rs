@@ -1,6 +1,6 @@
 //! Clauses about the connections below requests and WebSockets.
 
-use alloc::{boxed::Box, format, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
     Breach, Clause, Stage,
@@ -14,6 +14,7 @@ pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
     sentences![
         a_finished_answer_leaves_its_connection_to_the_next_request,
         a_fresh_request_leaves_all_older_connections_behind,
+        no_connection_is_opened_in_vain,
         a_mute_server_is_waited_for_and_a_drop_closes_the_connection,
         a_drop_between_chunks_closes_the_connection,
         a_drop_before_the_head_closes_the_connection,
@@ -42,16 +43,26 @@ async fn a_fresh_request_leaves_all_older_connections_behind<P: Platform>(
     }
     let old = stage.ask("/connection").await?;
 
-    let mut exchange = stage.get_fresh("/connection");
-    exchange.head().await?;
-    let (fresh, _) = exchange.rest().await?;
+    let fresh = stage.ask_fresh("/connection").await?;
+    let next = stage.ask("/connection").await?;
 
-    holds("it rides on an old connection", fresh != old.as_bytes())?;
-    equal(
-        "connection of the next request",
-        stage.ask("/connection").await?.into_bytes(),
-        fresh,
-    )
+    holds("it rides on an old connection", fresh != old)?;
+    equal("connection of the next request", next, fresh)
+}
+
+async fn no_connection_is_opened_in_vain<P: Platform>(stage: &Stage<P>) -> Result<(), Breach> {
+    if !stage.sees_all() {
+        return Ok(());
+    }
+    let number = |text: String| text.parse::<u64>().unwrap_or_default();
+    let before = number(stage.ask_fresh("/connection").await?);
+
+    for _ in 0..20 {
+        stage.ask("/connection").await?;
+    }
+
+    let after = number(stage.ask_fresh("/connection").await?);
+    equal("connections", after - before, 1)
 }
 
 async fn a_mute_server_is_waited_for_and_a_drop_closes_the_connection<P: Platform>(

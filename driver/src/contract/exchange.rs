@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Debug, future::Future, time::Duration};
 
-use downlink_core::{Head, IoError, IoEvent, Payload};
+use downlink_core::{Head, HttpRequest, IoError, IoEvent, Payload, WebSocketRequest};
 use futures_channel::oneshot;
 use futures_util::{
     FutureExt, StreamExt,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A request or WebSocket that runs while it is asked for events. Dropping it cancels it.
-pub(super) struct Exchange<'a, P> {
+pub struct Exchange<'a, P> {
     platform: &'a P,
     io: Fuse<LocalBoxFuture<'a, ()>>,
     from_io: chain::Receiver<Incoming>,
@@ -29,7 +29,23 @@ pub(super) struct Exchange<'a, P> {
 }
 
 impl<'a, P: Platform> Exchange<'a, P> {
-    pub(super) fn new<F>(platform: &'a P, perform: impl FnOnce(Port) -> F) -> Self
+    /// Begins a request on `platform`.
+    pub fn http(platform: &'a P, request: HttpRequest) -> Self {
+        Self::new(platform, async |mut port| {
+            let end = platform.http(request, &mut port).await;
+            port.finished(end.map(|()| None));
+        })
+    }
+
+    /// Begins a WebSocket on `platform`.
+    pub fn websocket(platform: &'a P, request: WebSocketRequest) -> Self {
+        Self::new(platform, async |mut port| {
+            let end = platform.websocket(request, &mut port).await;
+            port.finished(end);
+        })
+    }
+
+    fn new<F>(platform: &'a P, perform: impl FnOnce(Port) -> F) -> Self
     where
         F: Future<Output = ()> + 'a,
     {
@@ -45,16 +61,21 @@ impl<'a, P: Platform> Exchange<'a, P> {
         }
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) {
+    /// Sends a message on a WebSocket.
+    pub fn send(&mut self, bytes: &[u8]) {
         self.to_io.send(Outgoing::Message(Payload::from(bytes)));
     }
 
-    pub(super) fn close(&mut self, code: u16) {
+    /// Closes a WebSocket.
+    pub fn close(&mut self, code: u16) {
         self.to_io.send(Outgoing::Close(code));
     }
 
     /// Takes the next event.
-    pub(super) async fn event(&mut self) -> Result<IoEvent, Breach> {
+    ///
+    /// # Errors
+    /// If none comes.
+    pub async fn event(&mut self) -> Result<IoEvent, Breach> {
         let platform = self.platform;
         let next = core::pin::pin!(self.next());
         let limit = core::pin::pin!(platform.sleep(LIMIT));
@@ -65,7 +86,11 @@ impl<'a, P: Platform> Exchange<'a, P> {
         }
     }
 
-    pub(super) async fn head(&mut self) -> Result<Head, Breach> {
+    /// Takes the head.
+    ///
+    /// # Errors
+    /// If something else comes.
+    pub async fn head(&mut self) -> Result<Head, Breach> {
         match self.event().await? {
             IoEvent::Opened(head) => Ok(head),
             event @ (IoEvent::Finished(_) | IoEvent::Received(_)) => {
@@ -75,7 +100,10 @@ impl<'a, P: Platform> Exchange<'a, P> {
     }
 
     /// Takes a WebSocket's next message.
-    pub(super) async fn message(&mut self) -> Result<Payload, Breach> {
+    ///
+    /// # Errors
+    /// If something else comes.
+    pub async fn message(&mut self) -> Result<Payload, Breach> {
         match self.event().await? {
             IoEvent::Received(payload) => Ok(payload),
             event @ (IoEvent::Finished(_) | IoEvent::Opened(_)) => {
@@ -85,7 +113,10 @@ impl<'a, P: Platform> Exchange<'a, P> {
     }
 
     /// Takes so many bytes of a body, however they are cut into chunks.
-    pub(super) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Breach> {
+    ///
+    /// # Errors
+    /// If the body ends before.
+    pub async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Breach> {
         let mut bytes = Vec::new();
         while bytes.len() < count {
             bytes.extend_from_slice(&self.message().await?);
@@ -95,7 +126,10 @@ impl<'a, P: Platform> Exchange<'a, P> {
     }
 
     /// Takes what is left, and how it ended.
-    pub(super) async fn rest(&mut self) -> Result<(Vec<u8>, Result<Option<u16>, IoError>), Breach> {
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn rest(&mut self) -> Result<(Vec<u8>, Result<Option<u16>, IoError>), Breach> {
         let mut bytes = Vec::new();
         loop {
             match self.event().await? {
@@ -109,7 +143,10 @@ impl<'a, P: Platform> Exchange<'a, P> {
     }
 
     /// Takes what is left, which has to end like this.
-    pub(super) async fn ends(&mut self, end: Result<Option<u16>, IoError>) -> Result<(), Breach> {
+    ///
+    /// # Errors
+    /// If it ends in another way.
+    pub async fn ends(&mut self, end: Result<Option<u16>, IoError>) -> Result<(), Breach> {
         loop {
             match self.event().await? {
                 IoEvent::Opened(_) | IoEvent::Received(_) => {}
@@ -119,7 +156,10 @@ impl<'a, P: Platform> Exchange<'a, P> {
     }
 
     /// Runs while something else goes on, in which time nothing may come.
-    pub(super) async fn is_silent_while<T>(
+    ///
+    /// # Errors
+    /// If something comes.
+    pub async fn is_silent_while<T>(
         &mut self,
         other: impl Future<Output = T>,
     ) -> Result<T, Breach> {

@@ -74,18 +74,13 @@ impl<P: Platform> Stage<P> {
     }
 
     pub(super) fn get(&self, path: &str) -> Exchange<'_, P> {
-        self.http(HttpRequest {
-            url: format!("{}{path}", self.server),
-            ..get()
-        })
-    }
-
-    pub(super) fn get_fresh(&self, path: &str) -> Exchange<'_, P> {
-        self.http(HttpRequest {
-            url: format!("{}{path}", self.server),
-            fresh: true,
-            ..get()
-        })
+        Exchange::http(
+            &self.platform,
+            HttpRequest {
+                url: format!("{}{path}", self.server),
+                ..get()
+            },
+        )
     }
 
     pub(super) fn post(
@@ -98,42 +93,57 @@ impl<P: Platform> Stage<P> {
             .iter()
             .map(|&(name, value)| (name.into(), value.into()));
 
-        self.http(HttpRequest {
-            url: format!("{}{path}", self.server),
-            method: Method::Post,
-            headers: headers.collect(),
-            body: Payload::from(body),
-            fresh: false,
-        })
+        Exchange::http(
+            &self.platform,
+            HttpRequest {
+                url: format!("{}{path}", self.server),
+                method: Method::Post,
+                headers: headers.collect(),
+                body: Payload::from(body),
+                fresh: false,
+            },
+        )
     }
 
     pub(super) fn get_url(&self, url: &str) -> Exchange<'_, P> {
-        self.http(HttpRequest {
-            url: url.into(),
-            ..get()
-        })
+        Exchange::http(
+            &self.platform,
+            HttpRequest {
+                url: url.into(),
+                ..get()
+            },
+        )
     }
 
     pub(super) fn socket(&self, path: &str) -> Exchange<'_, P> {
-        self.websocket(WebSocketRequest {
-            url: format!("{}{path}", self.server),
-            ..socket()
-        })
+        Exchange::websocket(
+            &self.platform,
+            WebSocketRequest {
+                url: format!("{}{path}", self.server),
+                ..socket()
+            },
+        )
     }
 
     pub(super) fn socket_offering(&self, path: &str, protocols: &[&str]) -> Exchange<'_, P> {
-        self.websocket(WebSocketRequest {
-            url: format!("{}{path}", self.server),
-            protocols: protocols.iter().map(|&protocol| protocol.into()).collect(),
-            ..socket()
-        })
+        Exchange::websocket(
+            &self.platform,
+            WebSocketRequest {
+                url: format!("{}{path}", self.server),
+                protocols: protocols.iter().map(|&protocol| protocol.into()).collect(),
+                ..socket()
+            },
+        )
     }
 
     pub(super) fn socket_url(&self, url: &str) -> Exchange<'_, P> {
-        self.websocket(WebSocketRequest {
-            url: url.into(),
-            ..socket()
-        })
+        Exchange::websocket(
+            &self.platform,
+            WebSocketRequest {
+                url: url.into(),
+                ..socket()
+            },
+        )
     }
 
     /// Lets the server go on with what it holds back under `key`.
@@ -153,31 +163,31 @@ impl<P: Platform> Stage<P> {
 
     /// Returns the answer to a request as text.
     pub(super) async fn ask(&self, path: &str) -> Result<String, Breach> {
-        let mut exchange = self.get(path);
-        equal("status", exchange.head().await?.status, 200)?;
-        let (bytes, end) = exchange.rest().await?;
-        equal("end", end, Ok(None))?;
+        whole(self.get(path)).await
+    }
 
-        String::from_utf8(bytes).map_err(|_| Breach("the answer is no text".into()))
+    /// Returns the answer to a request that must not ride on an old connection.
+    pub(super) async fn ask_fresh(&self, path: &str) -> Result<String, Breach> {
+        let request = HttpRequest {
+            url: format!("{}{path}", self.server),
+            fresh: true,
+            ..get()
+        };
+
+        whole(Exchange::http(&self.platform, request)).await
     }
 
     pub(super) async fn pause(&self, duration: Duration) {
         self.platform.sleep(duration).await;
     }
+}
 
-    fn http(&self, request: HttpRequest) -> Exchange<'_, P> {
-        Exchange::new(&self.platform, async |mut port| {
-            let end = self.platform.http(request, &mut port).await;
-            port.finished(end.map(|()| None));
-        })
-    }
+async fn whole<P: Platform>(mut exchange: Exchange<'_, P>) -> Result<String, Breach> {
+    equal("status", exchange.head().await?.status, 200)?;
+    let (bytes, end) = exchange.rest().await?;
+    equal("end", end, Ok(None))?;
 
-    fn websocket(&self, request: WebSocketRequest) -> Exchange<'_, P> {
-        Exchange::new(&self.platform, async |mut port| {
-            let end = self.platform.websocket(request, &mut port).await;
-            port.finished(end);
-        })
-    }
+    String::from_utf8(bytes).map_err(|_| Breach("the answer is no text".into()))
 }
 
 fn get() -> HttpRequest {

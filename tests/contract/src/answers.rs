@@ -103,6 +103,10 @@ async fn echo(connection: &mut Connection, request: &Request) -> io::Result<()> 
             request.header("x-contract").unwrap_or_default(),
         ),
         ("x-method", &request.method),
+        (
+            "x-user-agent",
+            request.header("user-agent").unwrap_or_default(),
+        ),
     ];
 
     connection.reply(200, &headers, &request.body).await

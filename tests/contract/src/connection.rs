@@ -112,6 +112,13 @@ impl Connection {
             {
                 break at + 4;
             }
+            if self
+                .buffer
+                .first()
+                .is_some_and(|byte| !byte.is_ascii_uppercase())
+            {
+                return Ok(None);
+            }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);
             }

@@ -56,6 +56,11 @@ impl Server {
         })
     }
 
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns its URL, without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
