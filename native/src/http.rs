@@ -62,15 +62,14 @@ impl Http {
             .send()
             .await
             .map_err(|error| failure::of_http(&error))?;
-        port.opened(head(&answer)).await; let mut all=Vec::new();
+        port.opened(head(&answer)).await;
         while let Some(chunk) = answer
             .chunk()
             .await
             .map_err(|error| failure::of_http(&error))?
         {
-            all.extend_from_slice(&chunk);
+            port.received(Payload::from(&chunk[..])).await;
         }
-        port.received(Payload::from(&all[..])).await;
         self.pool().settles = Instant::now() + SETTLE;
 
         Ok(())

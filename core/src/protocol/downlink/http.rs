@@ -204,15 +204,12 @@ impl Http {
         let Stage::Asking(exchange) = core::mem::replace(&mut self.stage, Stage::Pausing) else {
             return Ok(());
         };
-        if !exchange.framing.is_at_boundary() {
-            return Err(Reason::Ended(None));
-        }
-        match exchange.dialogue.said {
+        let is_whole = match exchange.dialogue.said {
             Said::Nothing => return Err(Reason::NotDownlink),
-            Said::Hi => return Err(Reason::Ended(None)),
-            Said::Welcome => {}
-        }
-        if self.is_stream() || self.quiescing {
+            Said::Hi => false,
+            Said::Welcome => exchange.framing.is_at_boundary(),
+        };
+        if !is_whole || self.is_stream() || self.quiescing {
             return Err(Reason::Ended(None));
         }
 
