@@ -218,6 +218,7 @@ impl Race {
             && primary.connection == connection
         {
             primary.rank = rank;
+            self.drop_outrun(rank);
         }
         if let Some(trial) = self.trial(connection) {
             trial.rank = rank;
@@ -395,13 +396,7 @@ impl Race {
         for (rank, _) in core::mem::take(&mut self.failed) {
             self.leave_out(rank, rng, now);
         }
-        self.trials.retain(|trial| {
-            let keeps_its_chance = trial.rank < winner.rank;
-            if !keeps_its_chance {
-                self.steps.push_back(Step::Drop(trial.connection));
-            }
-            keeps_its_chance
-        });
+        self.drop_outrun(winner.rank);
         self.primary = Some(Primary {
             connection,
             rank: winner.rank,
@@ -409,6 +404,17 @@ impl Race {
             on_probation: true,
         });
         self.steps.push_back(Step::Promote(connection));
+    }
+
+    /// What is no better than the primary has no chance any more.
+    fn drop_outrun(&mut self, rank: usize) {
+        self.trials.retain(|trial| {
+            let keeps_its_chance = trial.rank < rank;
+            if !keeps_its_chance {
+                self.steps.push_back(Step::Drop(trial.connection));
+            }
+            keeps_its_chance
+        });
     }
 
     fn start_next(&mut self, timers: &mut Timers, now: Instant) {

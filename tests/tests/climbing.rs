@@ -23,9 +23,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Ten times each, because a client may not make more than 30 attempts a minute.
-const CLIENTS: usize = 5;
-const FALLS: usize = 10;
+/// Five times each, because a client may not make more than 30 attempts a minute.
+const CLIENTS: usize = 10;
+const FALLS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_climbs_and_falls_with_a_hundred_channels_lose_and_double_nothing() -> Result<()> {

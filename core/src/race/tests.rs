@@ -300,6 +300,25 @@ fn a_climber_that_got_outdated_is_tried_again_without_blame() {
     );
 }
 
+#[test]
+fn a_climber_that_the_primary_itself_catches_up_with_makes_room_for_a_better_one() {
+    let mut world = World::new();
+    world.start(None);
+    world.welcome(DRUM);
+    world.climb();
+    world.pass(0);
+    world.fail(PIGEON);
+    world.pass(0);
+    assert!(world.is_trying(SEMAPHORE));
+
+    world.go_on_as(DRUM, SEMAPHORE);
+
+    assert_eq!(world.dropped(), [SEMAPHORE]);
+    world.climb();
+    world.pass(60_000);
+    assert_eq!(world.opened().last(), Some(&(PIGEON, Role::Probe)));
+}
+
 struct World {
     race: Race,
     timers: Timers,
@@ -395,6 +414,13 @@ impl World {
             &mut self.rng,
             self.now,
         );
+        self.settle();
+    }
+
+    /// The connection of `rank` works as one of `other` from here on.
+    fn go_on_as(&mut self, rank: usize, other: usize) {
+        let connection = self.connection(rank);
+        self.race.on_mode(connection, other);
         self.settle();
     }
 
