@@ -1,6 +1,6 @@
 //! Downlink's command line.
 
-mod checks;
+mod conformance;
 mod demo;
 mod serve;
 mod tail;
@@ -19,7 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Conformance(checks::Conformance),
+    Conformance(conformance::Conformance),
     Demo(demo::Demo),
     Serve(serve::Serve),
     Tail(tail::Tail),
