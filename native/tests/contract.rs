@@ -11,7 +11,7 @@ use crate::terminator::Terminator;
 
 #[tokio::test]
 async fn the_tokio_platform_keeps_the_contract() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
 
     let broken = check(PlatformOptions::default(), &server.url(), &server).await;
 
@@ -20,7 +20,7 @@ async fn the_tokio_platform_keeps_the_contract() {
 
 #[tokio::test]
 async fn the_tokio_platform_keeps_the_contract_over_tls() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let terminator = Terminator::start("localhost", server.address());
     let options = PlatformOptions::default().ca(terminator.authority());
 

@@ -16,7 +16,7 @@ use crate::terminator::Terminator;
 
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_a_failure_of_tls() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let terminator = Terminator::start("localhost", server.address());
 
     fails(PlatformOptions::default(), &terminator.url(), IoError::Tls).await;
@@ -24,7 +24,7 @@ async fn a_certificate_of_an_unknown_authority_is_a_failure_of_tls() {
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_a_failure_of_tls() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let terminator = Terminator::start("other.example", server.address());
     let options = PlatformOptions::default().ca(terminator.authority());
 
@@ -33,7 +33,7 @@ async fn a_certificate_for_another_name_is_a_failure_of_tls() {
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_a_failure_of_tls() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let url = server.url().replace("http:", "https:");
 
     fails(PlatformOptions::default(), &url, IoError::Tls).await;
@@ -60,7 +60,7 @@ async fn a_name_without_an_address_is_a_failure_of_dns() {
 
 #[tokio::test]
 async fn an_authority_may_be_given_in_der() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let terminator = Terminator::start("localhost", server.address());
     let der = CertificateDer::from_pem_slice(terminator.authority().as_bytes()).unwrap();
     let options = PlatformOptions::default().ca(der.to_vec());
@@ -73,7 +73,7 @@ async fn an_authority_may_be_given_in_der() {
 
 #[tokio::test]
 async fn headers_of_the_options_are_sent_with_requests_and_upgrades() {
-    let server = Server::start(None).unwrap();
+    let server = Server::start().unwrap();
     let options = PlatformOptions::default()
         .header("x-contract", "of the options")
         .user_agent("somebody/1");

@@ -22,7 +22,7 @@ pub(crate) async fn converse(
     clock: &Clock,
 ) -> Result<Option<u16>, IoError> {
     let mut events = Mailbox::default();
-    let socket = Socket::open(&request, &events).map_err(|_| IoError::Url)?;
+    let socket = Socket::open(&request, &events).map_err(|error| explain(&error))?;
     let Some(SocketEvent::Open) = events.next().await else {
         return Err(IoError::Hidden);
     };
@@ -174,6 +174,15 @@ fn payload(data: JsValue) -> Payload {
 
             Payload::from(text.into_bytes())
         }
+    }
+}
+
+/// It may also be that there are no WebSockets here, as in Node 20, or none without TLS.
+fn explain(error: &JsValue) -> IoError {
+    if error.unchecked_ref::<js_sys::Error>().name() == "SyntaxError" {
+        IoError::Url
+    } else {
+        IoError::Hidden
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn run_all() -> Result<()> {
             "warnings",
         ]),
     )?;
+    let contract = wasm::build_contract()?;
     wasm::print_size(false)?;
     run("tests", &mut cargo(&["test", "--locked", "--workspace"]))?;
     run(
@@ -38,10 +39,13 @@ pub(crate) fn run_all() -> Result<()> {
             "downlink-tests",
             "--test",
             "browser",
+            "--test",
+            "contract",
             "--",
             "--ignored",
             "--nocapture",
         ])
+        .env("DOWNLINK_CONTRACT", contract)
         .env("DOWNLINK_PAGE", wasm::page()),
     )?;
     run(

@@ -12,10 +12,23 @@ use crate::{
 
 /// Builds the wasm, its glue and the page; returns the folder.
 pub(crate) fn build() -> Result<PathBuf> {
+    build_into(page(), &[], "index.html")
+}
+
+/// Builds the page that holds the browser against the contract of platforms; returns the folder.
+pub(crate) fn build_contract() -> Result<PathBuf> {
+    build_into(
+        target().join("wasm/contract"),
+        &["--features", "contract"],
+        "contract.html",
+    )
+}
+
+fn build_into(folder: PathBuf, features: &[&str], page: &str) -> Result<PathBuf> {
     setup::wasm_target()?;
     run(
         "build for browsers",
-        &mut cargo(&[
+        cargo(&[
             "build",
             "--locked",
             "--package",
@@ -24,9 +37,9 @@ pub(crate) fn build() -> Result<PathBuf> {
             "wasm32-unknown-unknown",
             "--profile",
             "wasm",
-        ]),
+        ])
+        .args(features),
     )?;
-    let folder = page();
     fs::create_dir_all(&folder)?;
     let wasm = target().join("wasm32-unknown-unknown/wasm/downlink_wasm.wasm");
     wasm_bindgen_cli::wasm_bindgen::run_cli_with_args([
@@ -40,9 +53,9 @@ pub(crate) fn build() -> Result<PathBuf> {
         folder.as_os_str(),
         wasm.as_os_str(),
     ])?;
-    let page = root().join("wasm/page/index.html");
-    fs::copy(&page, folder.join("index.html"))
-        .with_context(|| format!("{} cannot be copied", page.display()))?;
+    let source = root().join("wasm/page").join(page);
+    fs::copy(&source, folder.join(page))
+        .with_context(|| format!("{} cannot be copied", source.display()))?;
 
     Ok(folder)
 }

@@ -25,10 +25,14 @@ pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
 async fn a_finished_answer_leaves_its_connection_to_the_next_request<P: Platform>(
     stage: &Stage<P>,
 ) -> Result<(), Breach> {
-    let first = stage.ask("/connection").await?;
+    let mut known = Vec::new();
+    for _ in 0..10 {
+        known.push(stage.ask("/connection").await?);
+    }
 
     for _ in 0..20 {
-        equal("connection", stage.ask("/connection").await?, first.clone())?;
+        let next = stage.ask("/connection").await?;
+        holds("it opened another connection", known.contains(&next))?;
     }
 
     Ok(())

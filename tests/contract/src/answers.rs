@@ -15,10 +15,6 @@ pub(crate) async fn answer(connection: &mut Connection, request: &Request) -> io
         connection.reply(204, &[], b"").await?;
         return Ok(Next::Keep);
     }
-    if let Some(path) = request.path.strip_prefix("/files/") {
-        serve_file(connection, path).await?;
-        return Ok(Next::Keep);
-    }
 
     match request.path.as_str() {
         "/arrived" => reply_note(connection, Topic::Arrived, key).await?,
@@ -167,16 +163,6 @@ async fn reply_note(connection: &mut Connection, topic: Topic, key: &str) -> io:
     let note = connection.board.read(topic, key).await;
 
     connection.reply(200, &[], note.as_bytes()).await
-}
-
-async fn serve_file(connection: &mut Connection, path: &str) -> io::Result<()> {
-    match connection.files.read(path).await {
-        Some((bytes, media)) => {
-            let headers = [("cache-control", "no-store"), ("content-type", media)];
-            connection.reply(200, &headers, &bytes).await
-        }
-        None => connection.reply(404, &[], b"no such file").await,
-    }
 }
 
 const STALL: Duration = Duration::from_millis(300);

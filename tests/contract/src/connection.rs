@@ -7,13 +7,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{answers, board::Board, files::Files, request::Request, sockets};
+use crate::{answers, board::Board, request::Request, sockets};
 
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) number: u64,
     pub(crate) board: Arc<Board>,
-    pub(crate) files: Arc<Files>,
     /// What came behind the last request.
     buffer: Vec<u8>,
 }
@@ -27,17 +26,11 @@ pub(crate) enum Next {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        stream: TcpStream,
-        number: u64,
-        board: Arc<Board>,
-        files: Arc<Files>,
-    ) -> Self {
+    pub(crate) fn new(stream: TcpStream, number: u64, board: Arc<Board>) -> Self {
         Self {
             stream,
             number,
             board,
-            files,
             buffer: Vec::new(),
         }
     }

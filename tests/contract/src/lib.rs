@@ -2,19 +2,17 @@
 //!
 //! It speaks to its clients in bytes, because most of what it does no HTTP library would. Clients steer it by more paths:
 //! `/go?key=…` lets the answer with the same key continue, `/seen?key=…` answers with what the server saw of it, once it saw
-//! it, and `/arrived?key=…` answers when a request that gets no answer is there. All answers carry CORS headers, for pages from anywhere; `/files/…` serves such pages.
+//! it, and `/arrived?key=…` answers when a request that gets no answer is there. All answers carry CORS headers, for pages from anywhere.
 
 mod answers;
 mod board;
 mod connection;
-mod files;
 mod request;
 mod sockets;
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -23,7 +21,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{board::Board, connection::Connection, files::Files};
+use crate::{board::Board, connection::Connection};
 
 /// A running server on loopback; dropping it stops it from accepting.
 #[derive(Debug)]
@@ -34,11 +32,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server within a tokio runtime. Under `/files/` it serves what is in `files`.
+    /// Starts a server within a tokio runtime.
     ///
     /// # Errors
     /// If the system gives it no port.
-    pub fn start(files: Option<PathBuf>) -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         // So small that a body of ten megabytes cannot vanish in it.
         socket.set_send_buffer_size(64 << 10)?;
@@ -52,7 +50,7 @@ impl Server {
         Ok(Self {
             address,
             refusing,
-            accepting: tokio::spawn(accept(listener, Files::new(files))),
+            accepting: tokio::spawn(accept(listener)),
         })
     }
 
@@ -83,14 +81,13 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, files: Files) {
+async fn accept(listener: TcpListener) {
     let board = Arc::new(Board::default());
-    let files = Arc::new(files);
     for number in 1_u64.. {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
-        let connection = Connection::new(stream, number, board.clone(), files.clone());
+        let connection = Connection::new(stream, number, board.clone());
         tokio::spawn(connection.serve());
     }
 }

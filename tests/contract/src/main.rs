@@ -1,15 +1,15 @@
-//! Runs the server until its standard input ends: `downlink-contract-server [DIRECTORY]`.
+//! Runs the server until its standard input ends, to try a platform by hand.
 //!
 //! Its first line of output is JSON: `{"server":"http://…","refusing":"http://…"}`.
 
-use std::{env, io, path::PathBuf};
+use std::io;
 
 use downlink_contract_server::Server;
 use tokio::io::AsyncWriteExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let server = Server::start(env::args_os().nth(1).map(PathBuf::from))?;
+    let server = Server::start()?;
     let line = format!(
         "{{\"server\":\"{}\",\"refusing\":\"{}\"}}\n",
         server.url(),
