@@ -1,4 +1,8 @@
 //! Downlink's command line.
+#![allow(
+    rustdoc::bare_urls,
+    reason = "doc comments of arguments are the text of the help"
+)]
 
 mod conformance;
 mod demo;

@@ -7,7 +7,7 @@ use crate::IoError;
 
 /// Why a connection ended or could not be made, why a subscription ended.
 ///
-/// [`Reason::retry`] says what the client does about it; the text of [`fmt::Display`] says what the developer can do.
+/// Its text ([`fmt::Display`]) says what the developer can do about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
