@@ -23,13 +23,17 @@ impl Backoff {
 
     /// Returns the next delay: at least `least`, which the server asked for.
     pub(crate) fn next(&mut self, least: Option<Duration>, rng: &mut Rng) -> Duration {
-        let ceiling = self
-            .base
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.cap);
+        let ceiling = self.ceiling(self.failures);
         self.failures += 1;
 
         least.unwrap_or_default() + rng.scale(ceiling, 0..100).max(FLOOR)
+    }
+
+    /// Returns the most that is waited after so many failures.
+    pub(crate) fn ceiling(&self, failures: u32) -> Duration {
+        self.base
+            .saturating_mul(1 << failures.min(16))
+            .min(self.cap)
     }
 
     /// Health was proven.

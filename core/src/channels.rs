@@ -1,227 +1,245 @@
 //! What is wanted, and what each connection has confirmed of it: positions, duplicates, gaps.
+//!
+//! The application's subscriptions ([`Consumer`]) follow feeds ([`Feed`]), which are subscriptions at the server. Those at the
+//! same position of a channel share one. Who is behind (another start, a pause, a hook) has a feed of its own until the two
+//! meet.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    Certainty, Cursor, Delivery, Event, Gap, Instant, Reason, Start, SubscriptionId, Text,
+    Certainty, Cursor, Delivery, Event, Gap, Instant, Notice, Reason, SnapshotReason, Start,
+    SubscriptionId, Text,
     connection::ConnectionId,
+    consumer::{Bounds, Consumer, Phase},
+    feed::{Feed, FeedId, Position},
     protocol::{Fact, Wanted},
+    standing::{Standing, Standings},
+    timer::{Timer, Timers},
 };
 
 /// All subscriptions of a client.
 #[derive(Default)]
 pub(crate) struct Channels {
     /// By ascending id.
-    subscriptions: Vec<Subscription>,
-    links: Vec<Link>,
-    queue: Bounds,
-    /// A subscription was paused since somebody asked.
-    has_paused: bool,
-}
-
-/// How much a subscription may have delivered that the application has not finished.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Bounds {
-    pub(crate) count: usize,
-    pub(crate) bytes: usize,
-}
-
-struct Subscription {
-    id: SubscriptionId,
-    channel: Arc<str>,
-    start: Start,
-    /// The last position received in order.
-    cursor: Option<Cursor>,
-    unfinished: Bounds,
-    is_paused: bool,
-    /// The server asked not to be asked before.
-    not_before: Option<Instant>,
-}
-
-/// What one connection was asked for.
-struct Link {
-    connection: ConnectionId,
-    standings: Vec<(SubscriptionId, Standing)>,
-}
-
-enum Standing {
-    /// From this position, or a relative start.
-    Asked(Option<Cursor>),
-    /// Events of this log follow, without a hole.
-    Confirmed(Cursor),
-    /// Its events were passed over in a pause: it has to be asked anew.
-    Lapsed,
-}
-
-/// What a fact means for the client.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// This connection has to ask again, from where the subscription stands.
-    AskAgain(Wanted),
-    /// The application gets this.
-    Deliver(SubscriptionId, Delivery),
-    /// The application gets this event, and before it the gap that it left.
-    DeliverBehindGap(SubscriptionId, Gap, Event),
-    /// The subscription is over.
-    End(SubscriptionId, Reason),
-    /// The subscription is to be asked for again at that time.
-    Later(Instant),
-    Nothing,
+    consumers: Vec<Consumer>,
+    /// By ascending id.
+    feeds: Vec<Feed>,
+    standings: Standings,
+    bounds: Bounds,
+    next_feed: u64,
+    notices: Vec<Notice>,
+    /// The feeds are others than when somebody asked last.
+    has_changed: bool,
 }
 
 impl Channels {
-    pub(crate) fn new(queue: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            queue,
+            bounds,
+            next_feed: 1,
             ..Self::default()
         }
     }
 
-    pub(crate) fn add(&mut self, id: SubscriptionId, channel: Arc<str>, start: Start) {
-        let Err(at) = self.find(id) else {
+    /// Takes what the application is to be told.
+    pub(crate) fn drain_notices(&mut self) -> impl Iterator<Item = Notice> {
+        self.notices.drain(..)
+    }
+
+    /// Whether the connections are to be told of a change.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.has_changed)
+    }
+
+    pub(crate) fn subscribe(&mut self, id: SubscriptionId, channel: Arc<str>, start: Start) {
+        let Err(at) = self.find_consumer(id) else {
             return;
         };
-        let cursor = match &start {
-            Start::After(cursor) => Some(cursor.clone()),
-            Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_) => None,
-        };
-        let subscription = Subscription {
-            id,
-            channel,
-            start,
-            cursor,
-            unfinished: Bounds::default(),
-            is_paused: false,
-            not_before: None,
-        };
-        self.subscriptions.insert(at, subscription);
+        let feed = self.join(id, &channel, start.into());
+        let consumer = Consumer::new(id, channel, Phase::Following(feed));
+        self.consumers.insert(at, consumer);
     }
 
-    pub(crate) fn remove(&mut self, id: SubscriptionId) -> bool {
-        let found = self.find(id);
-        if let Ok(at) = found {
-            self.subscriptions.remove(at);
-        }
-
-        found.is_ok()
-    }
-
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = SubscriptionId> {
-        self.links.clear();
-
-        core::mem::take(&mut self.subscriptions)
-            .into_iter()
-            .map(|subscription| subscription.id)
-    }
-
-    /// The application finished deliveries: a paused subscription resumes when half of its queue is free.
-    pub(crate) fn finish(&mut self, id: SubscriptionId, count: usize, bytes: usize) {
-        let Ok(at) = self.find(id) else {
+    /// The application has a hook, which says where it begins.
+    pub(crate) fn subscribe_with_snapshot(&mut self, id: SubscriptionId, channel: Arc<str>) {
+        let Err(at) = self.find_consumer(id) else {
             return;
         };
-        let subscription = &mut self.subscriptions[at];
-        let unfinished = &mut subscription.unfinished;
-        unfinished.count = unfinished.count.saturating_sub(count);
-        unfinished.bytes = unfinished.bytes.saturating_sub(bytes);
-        if unfinished.count <= self.queue.count / 2 && unfinished.bytes <= self.queue.bytes / 2 {
-            subscription.is_paused = false;
+        let phase = Phase::AwaitingSnapshot(SnapshotReason::First);
+        self.consumers.insert(at, Consumer::new(id, channel, phase));
+        self.ask_for_snapshot(id);
+    }
+
+    pub(crate) fn unsubscribe(&mut self, id: SubscriptionId, timers: &mut Timers, now: Instant) {
+        let Ok(at) = self.find_consumer(id) else {
+            return;
+        };
+        let consumer = self.consumers.remove(at);
+        timers.cancel(Timer::Snapshot(id));
+        self.notices.push(Notice::Ended(id, Reason::Closed));
+        let Phase::Following(feed) = consumer.phase else {
+            return;
+        };
+        let Ok(at) = self.find_feed(feed) else {
+            return;
+        };
+        self.feeds[at].followers.retain(|follower| *follower != id);
+        if !self.feeds[at].followers.is_empty() {
+            return;
+        }
+        if self.standings.is_asked(feed) {
+            timers.set(Timer::Linger(feed), now + LINGER);
+        } else {
+            self.remove_feed(at);
         }
     }
 
-    /// Whether a subscription was paused since the last call: then the connections are to be told.
-    pub(crate) fn take_paused(&mut self) -> bool {
-        core::mem::take(&mut self.has_paused)
+    /// Ends all of them.
+    pub(crate) fn end(&mut self, reason: &Reason) {
+        self.standings.clear();
+        self.feeds.clear();
+        let ended = self.consumers.drain(..);
+        self.notices
+            .extend(ended.map(|consumer| Notice::Ended(consumer.id, reason.clone())));
+    }
+
+    /// The application finished all up to `cursor`: a paused subscription resumes when half of its queue is free.
+    pub(crate) fn finish(&mut self, id: SubscriptionId, cursor: &Cursor) {
+        let bounds = self.bounds;
+        let Ok(at) = self.find_consumer(id) else {
+            return;
+        };
+        let consumer = &mut self.consumers[at];
+        consumer.finish(cursor);
+        match &consumer.phase {
+            Phase::Paused(cursor) if consumer.has_room(bounds) => {
+                let cursor = cursor.clone();
+                self.follow(at, cursor);
+            }
+            Phase::AwaitingSnapshot(_) | Phase::Following(_) | Phase::Paused(_) => {}
+        }
+    }
+
+    /// The hook answered. Returns how often it failed by now, if it did.
+    pub(crate) fn take_snapshot(
+        &mut self,
+        id: SubscriptionId,
+        cursor: Option<Cursor>,
+    ) -> Option<u32> {
+        let at = self.find_consumer(id).ok()?;
+        let consumer = &mut self.consumers[at];
+        let (Phase::AwaitingSnapshot(_), Some(hook)) = (&consumer.phase, &mut consumer.hook) else {
+            return None;
+        };
+        let Some(cursor) = cursor else {
+            hook.failures += 1;
+            return Some(hook.failures);
+        };
+        hook.failures = 0;
+        hook.is_unproven = true;
+        if consumer.is_full(self.bounds) {
+            consumer.phase = Phase::Paused(cursor);
+        } else {
+            self.follow(at, cursor);
+        }
+
+        None
+    }
+
+    /// Asks for a state again, if one is still awaited.
+    pub(crate) fn ask_for_snapshot(&mut self, id: SubscriptionId) {
+        if let Ok(at) = self.find_consumer(id)
+            && let Phase::AwaitingSnapshot(reason) = self.consumers[at].phase
+        {
+            self.notices.push(Notice::Snapshot(id, reason));
+        }
+    }
+
+    /// Nobody came back to it.
+    pub(crate) fn on_linger_over(&mut self, feed: FeedId) {
+        if let Ok(at) = self.find_feed(feed)
+            && self.feeds[at].followers.is_empty()
+        {
+            self.remove_feed(at);
+        }
+    }
+
+    /// The wait that the server asked for is over.
+    pub(crate) fn on_wait_over(&mut self, feed: FeedId) {
+        if let Ok(at) = self.find_feed(feed) {
+            self.feeds[at].may_be_asked = true;
+            self.has_changed = true;
+        }
+    }
+
+    /// Nothing is connected: who comes now cannot join what waits for its replay.
+    pub(crate) fn on_disconnected(&mut self) {
+        for feed in &mut self.feeds {
+            feed.is_live = false;
+        }
     }
 
     /// Returns what a new connection is to ask for.
-    pub(crate) fn wanted(&self, now: Instant) -> Vec<Wanted> {
-        self.subscriptions
+    pub(crate) fn wanted(&self) -> Vec<Wanted> {
+        self.feeds
             .iter()
-            .filter(|subscription| subscription.is_wanted(now))
-            .map(Subscription::wanted)
+            .filter(|feed| feed.may_be_asked)
+            .map(Feed::wanted)
             .collect()
     }
 
     /// `connection` was asked for these.
     pub(crate) fn ask(&mut self, connection: ConnectionId, wanted: &[Wanted]) {
-        let link = match self
-            .links
-            .iter()
-            .position(|link| link.connection == connection)
-        {
-            Some(at) => &mut self.links[at],
-            None => {
-                self.links.push(Link {
-                    connection,
-                    standings: Vec::new(),
-                });
-                self.links.last_mut().expect("was just pushed")
-            }
-        };
         for wanted in wanted {
             let from = match &wanted.start {
                 Start::After(cursor) => Some(cursor.clone()),
                 Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_) => None,
             };
-            link.set(wanted.subscription, Standing::Asked(from));
+            let standing = Some(Standing::Asked(from));
+            self.standings.set(connection, wanted.feed, standing);
         }
     }
 
     /// `connection` was asked for these no longer.
-    pub(crate) fn retract(&mut self, connection: ConnectionId, subscriptions: &[SubscriptionId]) {
-        if let Some(link) = self.link(connection) {
-            link.standings.retain(|(id, _)| !subscriptions.contains(id));
+    pub(crate) fn retract(&mut self, connection: ConnectionId, feeds: &[FeedId]) {
+        for feed in feeds {
+            self.standings.set(connection, *feed, None);
         }
     }
 
     /// `connection` is gone.
     pub(crate) fn drop_link(&mut self, connection: ConnectionId) {
-        self.links.retain(|link| link.connection != connection);
+        self.standings.forget(connection);
     }
 
     /// Returns what is wanted and `connection` was not asked for, and what it was asked for and is not wanted.
-    pub(crate) fn difference(
-        &self,
-        connection: ConnectionId,
-        now: Instant,
-    ) -> (Vec<Wanted>, Vec<SubscriptionId>) {
+    pub(crate) fn difference(&self, connection: ConnectionId) -> (Vec<Wanted>, Vec<FeedId>) {
         let missing = self
-            .subscriptions
+            .feeds
             .iter()
-            .filter(|subscription| subscription.is_wanted(now))
-            .filter(
-                |subscription| match self.standing(connection, subscription.id) {
-                    Some(Standing::Asked(_) | Standing::Confirmed(_)) => false,
-                    Some(Standing::Lapsed) | None => true,
-                },
-            )
-            .map(Subscription::wanted)
+            .filter(|feed| feed.may_be_asked)
+            .filter(|feed| self.standings.find(connection, feed.id).is_none())
+            .map(Feed::wanted)
             .collect();
         let surplus = self
-            .links
-            .iter()
-            .filter(|link| link.connection == connection)
-            .flat_map(|link| link.standings.iter().map(|(id, _)| *id))
-            .filter(|id| {
-                self.find(*id)
-                    .map_or(true, |at| !self.subscriptions[at].is_wanted(now))
-            })
+            .standings
+            .of(connection)
+            .filter(|feed| self.find_feed(*feed).is_err())
             .collect();
 
         (missing, surplus)
     }
 
-    /// Whether `heir` has confirmed every wanted subscription that `old` has.
-    pub(crate) fn is_complete(&self, heir: ConnectionId, old: ConnectionId, now: Instant) -> bool {
-        self.subscriptions
+    /// Whether `heir` has confirmed every feed that `old` has.
+    pub(crate) fn is_complete(&self, heir: ConnectionId, old: ConnectionId) -> bool {
+        self.feeds
             .iter()
-            .filter(|subscription| subscription.is_wanted(now))
-            .filter(|subscription| self.is_confirmed(subscription, old))
-            .all(|subscription| self.is_confirmed(subscription, heir))
+            .filter(|feed| self.is_confirmed(feed, old))
+            .all(|feed| self.is_confirmed(feed, heir))
     }
 
-    /// Takes what `connection` says of a subscription. `must_not_lose`: another connection is primary.
+    /// Takes what `connection` says of a feed.
     ///
     /// # Errors
     /// Why this connection cannot be used.
@@ -229,304 +247,406 @@ impl Channels {
         &mut self,
         connection: ConnectionId,
         fact: Fact,
-        must_not_lose: bool,
+        primary: Option<ConnectionId>,
+        timers: &mut Timers,
         now: Instant,
-    ) -> Result<Effect, Reason> {
+    ) -> Result<(), Reason> {
+        let primary = primary.filter(|primary| *primary != connection);
         match fact {
             Fact::Event {
-                subscription,
+                feed,
                 seq,
                 name,
                 data,
                 time,
                 own,
-            } => Ok(
-                self.on_event(connection, subscription, seq, |channel, cursor| Event {
+            } => {
+                self.on_event(connection, feed, seq, |channel, cursor| Event {
                     channel,
                     cursor,
                     name,
                     data,
                     time,
                     own,
-                }),
-            ),
+                });
+                Ok(())
+            }
             Fact::Gap {
-                subscription,
+                feed,
                 to,
                 certainty,
                 why,
-            } => self.on_gap(connection, subscription, to, certainty, why, must_not_lose),
-            Fact::Refused {
-                subscription,
-                reason,
-            } => self.on_refused(connection, subscription, reason, must_not_lose, now),
-            Fact::Skip { subscription, to } => {
-                self.on_skip(connection, subscription, to);
-                Ok(Effect::Nothing)
+            } => self.on_gap(connection, feed, to, (certainty, why), primary),
+            Fact::Refused { feed, reason } => {
+                self.on_refused(connection, feed, reason, primary, timers, now)
             }
-            Fact::Subscribed { subscription, at } => {
-                self.on_subscribed(connection, subscription, at)
+            Fact::Skip { feed, to } => {
+                self.on_skip(connection, feed, to);
+                Ok(())
             }
+            Fact::Subscribed { feed, at } => self.on_subscribed(connection, feed, at),
             Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
             | Fact::Silence(_)
-            | Fact::Welcome { .. } => Ok(Effect::Nothing),
+            | Fact::Welcome { .. } => Ok(()),
         }
     }
 
     fn on_subscribed(
         &mut self,
         connection: ConnectionId,
-        id: SubscriptionId,
+        id: FeedId,
         at: Cursor,
-    ) -> Result<Effect, Reason> {
-        let Some((subscription, standing)) = self.pair(connection, id) else {
-            return Ok(Effect::Nothing);
+    ) -> Result<(), Reason> {
+        let Some((index, standing)) = self.pair(connection, id) else {
+            return Ok(());
         };
         let asked_from = match standing {
-            Standing::Asked(from) => from.take(),
+            Standing::Asked(from) => from.clone(),
             Standing::Confirmed(_) => None,
-            Standing::Lapsed => return Ok(Effect::Nothing),
         };
-        match &subscription.cursor {
-            None => {
-                subscription.cursor = Some(at.clone());
-                *standing = Standing::Confirmed(at);
+        let feed = &mut self.feeds[index];
+        let is_beyond = |from: &Cursor| !from.is_of_same_log(&at) || at.seq() > from.seq();
+        if asked_from.as_ref().is_some_and(is_beyond) {
+            return Err(Reason::Malformed);
+        }
+        match &feed.position {
+            Position::Relative(start) => {
+                feed.is_live = *start == Start::Now;
+                feed.position = Position::At(at.clone());
             }
-            Some(cursor) if cursor.is_of_same_log(&at) && at.seq() <= cursor.seq() => {
-                *standing = Standing::Confirmed(cursor.clone());
+            Position::At(cursor) if is_beyond(cursor) => {
+                // It resolved a relative start for itself, or speaks of a log that is gone: it has to be asked anew.
+                self.standings.set(connection, id, None);
+                self.has_changed = true;
+                return Ok(());
             }
-            Some(cursor) => {
-                let kept_its_word = asked_from.as_ref() != Some(cursor);
-                if !kept_its_word {
-                    return Err(Reason::Malformed);
-                }
-                *standing = Standing::Asked(Some(cursor.clone()));
-                return Ok(Effect::AskAgain(subscription.wanted()));
+            Position::At(_) => {}
+        }
+        self.standings
+            .set(connection, id, Some(Standing::Confirmed(at)));
+        for follower in self.feeds[index].followers.clone() {
+            if let Ok(at) = self.find_consumer(follower)
+                && let Some(hook) = &mut self.consumers[at].hook
+            {
+                hook.is_unproven = false;
+                hook.was_refused = false;
             }
         }
+        self.merge(index);
 
-        Ok(Effect::Nothing)
+        Ok(())
     }
 
     fn on_gap(
         &mut self,
         connection: ConnectionId,
-        id: SubscriptionId,
+        id: FeedId,
         to: Cursor,
-        certainty: Certainty,
-        why: Text,
-        must_not_lose: bool,
-    ) -> Result<Effect, Reason> {
-        let Some((subscription, standing)) = self.pair(connection, id) else {
-            return Ok(Effect::Nothing);
+        (certainty, why): (Certainty, Text),
+        primary: Option<ConnectionId>,
+    ) -> Result<(), Reason> {
+        let Some((index, standing)) = self.pair(connection, id) else {
+            return Ok(());
         };
-        if let Standing::Lapsed = standing {
-            return Ok(Effect::Nothing);
-        }
-        if let Some(cursor) = &subscription.cursor {
+        let feed = &self.feeds[index];
+        if let Position::At(cursor) = &feed.position {
             if cursor.is_of_same_log(&to) && to.seq() <= cursor.seq() {
-                *standing = Standing::Confirmed(cursor.clone());
-                return Ok(Effect::Nothing);
+                let standing = Some(Standing::Confirmed(to));
+                self.standings.set(connection, id, standing);
+                return Ok(());
             }
-            if let Standing::Asked(from) = standing
-                && from.as_ref() != Some(cursor)
-            {
-                *standing = Standing::Asked(Some(cursor.clone()));
-                return Ok(Effect::AskAgain(subscription.wanted()));
+            if matches!(standing, Standing::Asked(from) if from.as_ref() != Some(cursor)) {
+                // What it cannot go on from is not where this stands.
+                self.standings.set(connection, id, None);
+                self.has_changed = true;
+                return Ok(());
             }
         }
-        if must_not_lose {
+        if primary.is_some_and(|primary| self.is_confirmed(feed, primary)) {
             return Err(Reason::WouldLose);
         }
-        *standing = Standing::Confirmed(to.clone());
         let gap = Gap {
-            channel: subscription.channel.clone(),
-            from: subscription.cursor.replace(to.clone()),
-            to,
+            channel: feed.channel.clone(),
+            from: feed.cursor().cloned(),
+            to: to.clone(),
             certainty,
             why,
         };
+        let standing = Some(Standing::Confirmed(to.clone()));
+        self.standings.set(connection, id, standing);
+        let feed = &mut self.feeds[index];
+        feed.position = Position::At(to);
+        feed.is_live = false;
+        self.deliver(index, Delivery::Gap(gap));
+        if let Ok(index) = self.find_feed(id) {
+            self.merge(index);
+        }
 
-        Ok(self.deliver(id, Delivery::Gap(gap)))
+        Ok(())
     }
 
     fn on_event(
         &mut self,
         connection: ConnectionId,
-        id: SubscriptionId,
+        id: FeedId,
         seq: u64,
         event: impl FnOnce(Arc<str>, Cursor) -> Event,
-    ) -> Effect {
-        let Some((subscription, Standing::Confirmed(log))) = self.pair(connection, id) else {
-            return Effect::Nothing;
-        };
-        let Some(cursor) = &subscription.cursor else {
-            return Effect::Nothing;
-        };
-        if subscription.is_paused || !cursor.is_of_same_log(log) || seq <= cursor.seq() {
-            return Effect::Nothing;
-        }
-
-        let at = cursor.at(seq);
-        if seq == cursor.seq() + 1 {
-            subscription.cursor = Some(at.clone());
-            let event = event(subscription.channel.clone(), at);
-            return self.deliver(id, Delivery::Event(event));
-        }
-        // The server broke its word that its numbers are dense: never silence.
-        let to = cursor.at(seq - 1);
-        let gap = Gap {
-            channel: subscription.channel.clone(),
-            from: subscription.cursor.replace(at.clone()),
-            to,
-            certainty: Certainty::Lost,
-            why: Text::from("hole"),
-        };
-        let event = event(subscription.channel.clone(), at);
-        self.deliver(id, Delivery::Event(event.clone()));
-
-        Effect::DeliverBehindGap(id, gap, event)
-    }
-
-    fn on_skip(&mut self, connection: ConnectionId, id: SubscriptionId, to: u64) {
-        let Some((subscription, Standing::Confirmed(log))) = self.pair(connection, id) else {
+    ) {
+        let Some((index, Standing::Confirmed(log))) = self.pair(connection, id) else {
             return;
         };
-        if let Some(cursor) = &subscription.cursor
+        let feed = &self.feeds[index];
+        let Position::At(cursor) = &feed.position else {
+            return;
+        };
+        if !cursor.is_of_same_log(log) || seq <= cursor.seq() {
+            return;
+        }
+        let at = cursor.at(seq);
+        let channel = feed.channel.clone();
+        if seq > cursor.seq() + 1 {
+            // The server broke its word that its numbers are dense: never silence.
+            let to = cursor.at(seq - 1);
+            let gap = Gap {
+                channel: channel.clone(),
+                from: Some(cursor.clone()),
+                to: to.clone(),
+                certainty: Certainty::Lost,
+                why: Text::from("hole"),
+            };
+            self.feeds[index].position = Position::At(to);
+            self.deliver(index, Delivery::Gap(gap));
+        }
+        let Ok(index) = self.find_feed(id) else {
+            return;
+        };
+        self.feeds[index].position = Position::At(at.clone());
+        self.deliver(index, Delivery::Event(event(channel, at)));
+        if let Ok(index) = self.find_feed(id) {
+            self.merge(index);
+        }
+    }
+
+    fn on_skip(&mut self, connection: ConnectionId, id: FeedId, to: u64) {
+        let Some((index, Standing::Confirmed(log))) = self.pair(connection, id) else {
+            return;
+        };
+        if let Position::At(cursor) = &self.feeds[index].position
             && cursor.is_of_same_log(log)
             && to > cursor.seq()
-            && !subscription.is_paused
         {
-            subscription.cursor = Some(cursor.at(to));
+            self.feeds[index].position = Position::At(cursor.at(to));
+            self.merge(index);
         }
     }
 
     fn on_refused(
         &mut self,
         connection: ConnectionId,
-        id: SubscriptionId,
+        id: FeedId,
         reason: Reason,
-        must_not_lose: bool,
+        primary: Option<ConnectionId>,
+        timers: &mut Timers,
         now: Instant,
-    ) -> Result<Effect, Reason> {
-        let Ok(at) = self.find(id) else {
-            return Ok(Effect::Nothing);
+    ) -> Result<(), Reason> {
+        let Some((index, _)) = self.pair(connection, id) else {
+            return Ok(());
         };
-        if must_not_lose {
+        let feed = &mut self.feeds[index];
+        if primary.is_some_and(|primary| {
+            matches!(
+                self.standings.find(primary, id),
+                Some(Standing::Confirmed(_))
+            )
+        }) {
             return Err(Reason::WouldLose);
         }
-        self.retract(connection, &[id]);
-        let Some(wait) = reason.retry_after() else {
-            self.subscriptions.remove(at);
-            return Ok(Effect::End(id, reason));
-        };
-        let wait = wait.max(LEAST_WAIT);
-        self.subscriptions[at].not_before = Some(now + wait);
+        self.standings.set(connection, id, None);
+        if let Some(wait) = reason.retry_after() {
+            feed.may_be_asked = false;
+            timers.set(Timer::Ask(id), now + wait.max(LEAST_WAIT));
+            return Ok(());
+        }
+        for follower in core::mem::take(&mut feed.followers) {
+            self.end_consumer(follower, reason.clone());
+        }
+        self.remove_feed(index);
 
-        Ok(Effect::Later(now + wait))
+        Ok(())
     }
 
-    fn deliver(&mut self, id: SubscriptionId, delivery: Delivery) -> Effect {
-        let Ok(at) = self.find(id) else {
-            return Effect::Nothing;
-        };
-        let subscription = &mut self.subscriptions[at];
-        subscription.unfinished.count += 1;
-        if let Delivery::Event(event) = &delivery {
-            subscription.unfinished.bytes += event.data.len();
+    /// Tells the followers of a feed, and lets go of those that it may not tell more: who is full pauses, who has a hook needs
+    /// a state after a gap.
+    fn deliver(&mut self, index: usize, delivery: Delivery) {
+        let mut followers = core::mem::take(&mut self.feeds[index].followers);
+        if followers.is_empty() {
+            return;
         }
-        let is_full = subscription.unfinished.count >= self.queue.count
-            || subscription.unfinished.bytes >= self.queue.bytes;
-        if is_full && !core::mem::replace(&mut subscription.is_paused, true) {
-            self.has_paused = true;
-            for link in &mut self.links {
-                if let Ok(at) = link.find(id) {
-                    link.standings[at].1 = Standing::Lapsed;
+        let position = self.feeds[index].cursor().cloned();
+        let is_gap = matches!(delivery, Delivery::Gap(_));
+        let count = followers.len();
+        let mut delivery = Some(delivery);
+        let mut left = 0;
+        followers.retain(|id| {
+            left += 1;
+            let next = if left == count {
+                delivery.take()
+            } else {
+                delivery.clone()
+            };
+            let (Some(next), Ok(at)) = (next, self.find_consumer(*id)) else {
+                return false;
+            };
+            let consumer = &mut self.consumers[at];
+            consumer.enqueue(&next);
+            self.notices.push(Notice::Delivery(*id, next));
+
+            let is_full = consumer.is_full(self.bounds);
+            match (&mut consumer.hook, &position) {
+                (Some(hook), _) if is_gap => {
+                    if hook.is_unproven && hook.was_refused {
+                        self.end_consumer(*id, Reason::CursorRefused);
+                        return false;
+                    }
+                    hook.was_refused = hook.is_unproven;
+                    consumer.phase = Phase::AwaitingSnapshot(SnapshotReason::Gap);
+                    self.ask_for_snapshot(*id);
+                    false
                 }
+                (_, Some(position)) if is_full => {
+                    consumer.phase = Phase::Paused(position.clone());
+                    false
+                }
+                (Some(_) | None, _) => true,
+            }
+        });
+        if followers.is_empty() {
+            self.remove_feed(index);
+        } else {
+            self.feeds[index].followers = followers;
+        }
+    }
+
+    /// Where feeds of one channel meet, one is enough.
+    fn merge(&mut self, index: usize) {
+        let feed = &self.feeds[index];
+        if !feed.has_twin {
+            return;
+        }
+        let Some(twin) = self.feeds.iter().position(|other| {
+            other.id != feed.id
+                && other.channel == feed.channel
+                && other.cursor().is_some()
+                && other.position == feed.position
+        }) else {
+            return;
+        };
+        let older = index.min(twin);
+        let younger = index.max(twin);
+        let (kept, gone) = if self.feeds[older].may_be_asked {
+            (older, younger)
+        } else {
+            (younger, older)
+        };
+        let followers = core::mem::take(&mut self.feeds[gone].followers);
+        let id = self.feeds[kept].id;
+        for follower in &followers {
+            if let Ok(at) = self.find_consumer(*follower) {
+                self.consumers[at].phase = Phase::Following(id);
             }
         }
-
-        Effect::Deliver(id, delivery)
+        let is_live = self.feeds[gone].is_live;
+        let feed = &mut self.feeds[kept];
+        feed.followers.extend(followers);
+        feed.is_live |= is_live;
+        self.remove_feed(gone);
     }
 
-    fn is_confirmed(&self, subscription: &Subscription, connection: ConnectionId) -> bool {
-        match self.standing(connection, subscription.id) {
-            Some(Standing::Confirmed(log)) => subscription
-                .cursor
-                .as_ref()
-                .is_some_and(|cursor| log.is_of_same_log(cursor)),
-            Some(Standing::Asked(_) | Standing::Lapsed) | None => false,
+    /// The consumer goes on behind `cursor`.
+    fn follow(&mut self, at: usize, cursor: Cursor) {
+        let Consumer { id, channel, .. } = &self.consumers[at];
+        let (id, channel) = (*id, channel.clone());
+        let feed = self.join(id, &channel, Position::At(cursor));
+        self.consumers[at].phase = Phase::Following(feed);
+    }
+
+    /// Finds or makes a feed at `position`.
+    fn join(&mut self, id: SubscriptionId, channel: &Arc<str>, position: Position) -> FeedId {
+        let of_channel = |feed: &&mut Feed| feed.channel == *channel;
+        if let Some(feed) = self
+            .feeds
+            .iter_mut()
+            .filter(of_channel)
+            .find(|feed| feed.suits(&position))
+        {
+            feed.followers.push(id);
+            return feed.id;
         }
+
+        let mut feed = Feed::new(FeedId::new(self.next_feed), channel.clone(), position);
+        self.next_feed += 1;
+        for twin in self.feeds.iter_mut().filter(of_channel) {
+            twin.has_twin = true;
+            feed.has_twin = true;
+        }
+        let feed_id = feed.id;
+        feed.followers.push(id);
+        self.feeds.push(feed);
+        self.has_changed = true;
+
+        feed_id
     }
 
-    fn standing(&self, connection: ConnectionId, id: SubscriptionId) -> Option<&Standing> {
-        let link = self
-            .links
+    fn remove_feed(&mut self, index: usize) {
+        let gone = self.feeds.remove(index);
+        self.has_changed = true;
+        let twins = self
+            .feeds
             .iter()
-            .find(|link| link.connection == connection)?;
-        let at = link.find(id).ok()?;
-
-        Some(&link.standings[at].1)
-    }
-
-    fn find(&self, id: SubscriptionId) -> Result<usize, usize> {
-        self.subscriptions
-            .binary_search_by_key(&id, |subscription| subscription.id)
-    }
-
-    fn link(&mut self, connection: ConnectionId) -> Option<&mut Link> {
-        self.links
-            .iter_mut()
-            .find(|link| link.connection == connection)
-    }
-
-    fn pair(
-        &mut self,
-        connection: ConnectionId,
-        id: SubscriptionId,
-    ) -> Option<(&mut Subscription, &mut Standing)> {
-        let at = self.find(id).ok()?;
-        let link = self
-            .links
-            .iter_mut()
-            .find(|link| link.connection == connection)?;
-        let standing = link.find(id).ok()?;
-
-        Some((&mut self.subscriptions[at], &mut link.standings[standing].1))
-    }
-}
-
-impl Subscription {
-    fn is_wanted(&self, now: Instant) -> bool {
-        !self.is_paused && self.not_before.is_none_or(|at| at <= now)
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted {
-            subscription: self.id,
-            channel: self.channel.clone(),
-            start: match &self.cursor {
-                Some(cursor) => Start::After(cursor.clone()),
-                None => self.start.clone(),
-            },
+            .filter(|feed| feed.channel == gone.channel);
+        if twins.count() == 1 {
+            let last = self
+                .feeds
+                .iter_mut()
+                .find(|feed| feed.channel == gone.channel);
+            last.into_iter().for_each(|feed| feed.has_twin = false);
         }
     }
-}
 
-impl Link {
-    fn find(&self, id: SubscriptionId) -> Result<usize, usize> {
-        self.standings.binary_search_by_key(&id, |(id, _)| *id)
-    }
-
-    fn set(&mut self, id: SubscriptionId, standing: Standing) {
-        match self.find(id) {
-            Ok(at) => self.standings[at].1 = standing,
-            Err(at) => self.standings.insert(at, (id, standing)),
+    fn end_consumer(&mut self, id: SubscriptionId, reason: Reason) {
+        if let Ok(at) = self.find_consumer(id) {
+            self.consumers.remove(at);
+            self.notices.push(Notice::Ended(id, reason));
         }
     }
+
+    fn is_confirmed(&self, feed: &Feed, connection: ConnectionId) -> bool {
+        match (self.standings.find(connection, feed.id), feed.cursor()) {
+            (Some(Standing::Confirmed(log)), Some(cursor)) => log.is_of_same_log(cursor),
+            (Some(Standing::Asked(_) | Standing::Confirmed(_)) | None, _) => false,
+        }
+    }
+
+    fn find_consumer(&self, id: SubscriptionId) -> Result<usize, usize> {
+        self.consumers
+            .binary_search_by_key(&id, |consumer| consumer.id)
+    }
+
+    fn find_feed(&self, id: FeedId) -> Result<usize, usize> {
+        self.feeds.binary_search_by_key(&id, |feed| feed.id)
+    }
+
+    fn pair(&self, connection: ConnectionId, id: FeedId) -> Option<(usize, &Standing)> {
+        let index = self.find_feed(id).ok()?;
+        let standing = self.standings.find(connection, id)?;
+
+        Some((index, standing))
+    }
 }
 
+/// Who unmounts and mounts again costs the server nothing.
+const LINGER: Duration = Duration::from_secs(1);
 /// Not even a server that says 0 is asked in a hot loop.
 const LEAST_WAIT: Duration = Duration::from_secs(1);

@@ -14,8 +14,9 @@ use crate::{
     Command, Config, Hint, Instant, IoEvent, IoId, IoRequest, Notice, Reason, State, TransportKind,
     attempts::Attempts,
     backoff::Backoff,
-    channels::{Bounds, Channels},
+    channels::Channels,
     connection::{Connection, ConnectionId},
+    consumer::Bounds,
     protocol::{Intent, Out},
     race::Race,
     rng::Rng,
@@ -39,6 +40,11 @@ pub struct Client {
     was_connected: bool,
     /// The wish changed since the connections were told.
     is_dirty: bool,
+    /// The server of the primary connection goes away.
+    is_leaving: bool,
+    is_in_background: bool,
+    /// The server asked not to come back before.
+    not_before: Instant,
     /// Transports in use, by rank.
     transports: Vec<TransportKind>,
     race: Race,
@@ -98,6 +104,9 @@ impl Client {
             wants_connection: false,
             was_connected: false,
             is_dirty: false,
+            is_leaving: false,
+            is_in_background: false,
+            not_before: now,
             race: Race::new(transports.len(), opening, head_start),
             transports,
             channels: Channels::new(Bounds {
@@ -127,30 +136,43 @@ impl Client {
             self.refuse(&command);
             return;
         }
-        self.is_dirty = true;
         match command {
             Command::Close => self.end(Reason::Closed),
-            Command::Connect => self.wants_connection = true,
+            Command::Connect => self.want_connection(),
             Command::Finished {
                 subscription,
-                count,
-                bytes,
-            } => self.channels.finish(subscription, count, bytes),
+                cursor,
+            } => self.channels.finish(subscription, &cursor),
             Command::Hint(hint) => self.handle_hint(hint),
+            Command::Snapshot {
+                subscription,
+                cursor,
+            } => {
+                if let Some(failures) = self.channels.take_snapshot(subscription, cursor) {
+                    let ceiling = self.backoff.ceiling(failures);
+                    let wait = self.rng.scale(ceiling, 50..100);
+                    self.timers.set(Timer::Snapshot(subscription), now + wait);
+                }
+            }
             Command::Subscribe {
                 subscription,
                 channel,
                 start,
+                snapshot,
             } => {
-                self.channels.add(subscription, channel, start);
-                self.wants_connection = true;
+                if snapshot {
+                    self.channels.subscribe_with_snapshot(subscription, channel);
+                } else {
+                    self.channels.subscribe(subscription, channel, start);
+                }
+                self.want_connection();
             }
             Command::Unsubscribe(subscription) => {
-                if self.channels.remove(subscription) {
-                    self.notify(Notice::Ended(subscription, Reason::Closed));
-                }
+                self.channels
+                    .unsubscribe(subscription, &mut self.timers, now);
             }
         }
+        self.drain_channels();
     }
 
     /// Takes what happened to a piece of I/O.
@@ -163,24 +185,35 @@ impl Client {
     /// The time of [`Client::poll_timeout`] has come; harmless at any other time.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        while let Some(timer) = self.timers.pop(now) {
+        while let Some((timer, due)) = self.timers.pop(now) {
+            // Who slept has not listened: what came meanwhile may wait to be read.
+            let has_slept = now.since(due) >= STALL;
             match timer {
-                Timer::Attempt if self.race.primary().is_some() => self.is_dirty = true,
+                Timer::Ask(feed) => self.channels.on_wait_over(feed),
+                Timer::Attempt if self.race.primary().is_some() => {}
                 Timer::Attempt => self.begin_heat(),
-                Timer::Ask => self.is_dirty = true,
                 Timer::Climb => self.race.on_climb(&mut self.timers, now),
                 Timer::Codec(id) => self.wake_codec(id),
-                Timer::Drain => self.move_away(),
+                Timer::Drain => {
+                    self.is_leaving = true;
+                    self.is_dirty = true;
+                }
+                Timer::FirstFrame(_) if has_slept => self.timers.set(timer, now + STALL),
                 Timer::FirstFrame(id) => self.fail(id, Reason::Late),
                 Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, now),
+                Timer::Linger(feed) => self.channels.on_linger_over(feed),
                 Timer::Probation => self.race.on_probation_over(),
                 Timer::Probe(id) => {
                     self.tell(id, Intent::Probe);
                 }
+                Timer::Silence(id) if has_slept => self.doubt(id),
                 Timer::Silence(id) => self.on_silence(id),
+                Timer::Snapshot(subscription) => self.channels.ask_for_snapshot(subscription),
+                Timer::Successor => self.is_dirty = true,
             }
             self.drive_race();
         }
+        self.drain_channels();
     }
 
     /// Returns what is to be done next; drain it after each `handle_*`.
@@ -215,21 +248,33 @@ impl Client {
     }
 
     fn handle_hint(&mut self, hint: Hint) {
-        if let Hint::NetworkChanged(network) = hint {
-            let unix = self.unix_time();
-            let old = self.config.network.clone().unwrap_or_default();
-            self.memory.halve_trust(self.config.origin(), &old, unix);
-            if network.is_some() {
-                self.config.network = network;
+        match hint {
+            Hint::Background => {
+                self.is_in_background = true;
+                for connection in &self.connections {
+                    connection.note_life(true, &mut self.timers, self.now);
+                }
+                return;
             }
-            self.race.on_new_network(&mut self.timers, self.now);
+            Hint::Foreground => self.is_in_background = false,
+            Hint::NetworkChanged(network) => {
+                let unix = self.unix_time();
+                let old = self.config.network.clone().unwrap_or_default();
+                self.memory.halve_trust(self.config.origin(), &old, unix);
+                if network.is_some() {
+                    self.config.network = network;
+                }
+                self.race.on_new_network(&mut self.timers, self.now);
+            }
+            // It may be wrong, so that attempts go on as planned.
+            Hint::Offline if self.race.primary().is_none() => return,
+            Hint::Offline | Hint::Online | Hint::Woke => {}
         }
         match (&self.state, self.race.primary()) {
-            (_, Some(primary)) => {
-                self.tell(primary, Intent::Probe);
-            }
+            (_, Some(primary)) => self.doubt(primary),
             (State::Disconnected { .. }, None) if self.wants_connection => {
-                self.timers.set(Timer::Attempt, self.now);
+                let at = self.now.max(self.not_before);
+                self.timers.set(Timer::Attempt, at);
             }
             (
                 State::Connected { .. } | State::Connecting { .. } | State::Disconnected { .. },
@@ -262,14 +307,24 @@ impl Client {
         self.race.stop(&mut self.timers);
         self.timers.clear();
         self.successor = None;
-        let subscriptions: Vec<_> = self.channels.clear().collect();
-        for subscription in subscriptions {
-            self.notify(Notice::Ended(subscription, reason.clone()));
-        }
+        self.channels.end(&reason);
+        self.drain_channels();
         self.set_state(State::Disconnected {
             reason: Some(reason),
             retry_at: None,
         });
+    }
+
+    fn want_connection(&mut self) {
+        self.wants_connection = true;
+        self.is_dirty = true;
+    }
+
+    /// Passes on what the channels have for the application, and notes what they have for the connections.
+    fn drain_channels(&mut self) {
+        self.is_dirty |= self.channels.take_changed();
+        self.outputs
+            .extend(self.channels.drain_notices().map(Output::Notice));
     }
 
     fn set_state(&mut self, state: State) {
@@ -296,6 +351,8 @@ impl Client {
     }
 }
 
+/// A timer that comes so late was slept through.
+const STALL: Duration = Duration::from_secs(1);
 /// Half a second on a bad day, where nothing is known of the path; TLS takes a round trip more.
 const HEAD_START: Duration = Duration::from_millis(350);
 const HEAD_START_SECURE: Duration = Duration::from_millis(450);

@@ -13,17 +13,22 @@ pub enum Command {
     Close,
     /// Connect, also without a subscription.
     Connect,
-    /// The application has finished so many deliveries of a subscription, of so many bytes in all: room for more.
+    /// The application has finished all deliveries of a subscription up to this one: there is room for more.
     Finished {
         /// The subscription.
         subscription: SubscriptionId,
-        /// How many deliveries.
-        count: usize,
-        /// The sum of [`Event::data`](crate::Event::data)'s lengths.
-        bytes: usize,
+        /// The cursor of an event, or [`Gap::to`](crate::Gap::to).
+        cursor: Cursor,
     },
     /// Something happened on this device.
     Hint(Hint),
+    /// The answer to [`Notice::Snapshot`](crate::Notice::Snapshot).
+    Snapshot {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// It goes on behind this cursor; `None`: the hook failed, and is asked again after a while that grows.
+        cursor: Option<Cursor>,
+    },
     /// Begin a subscription.
     Subscribe {
         /// An id that was never used before in this client.
@@ -32,6 +37,8 @@ pub enum Command {
         channel: Arc<str>,
         /// From where.
         start: Start,
+        /// The application has a hook that gives a state: it says where to begin, `start` does not.
+        snapshot: bool,
     },
     /// End a subscription.
     Unsubscribe(SubscriptionId),
@@ -69,12 +76,21 @@ pub enum Start {
     Since(Duration),
 }
 
-/// Something that the platform noticed.
+/// Something that the platform noticed. Each leads to one immediate check of the connection, or one immediate attempt where
+/// there is none; never to more.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Hint {
+    /// Nobody looks: timers may be late, and silence is taken for a loss after a minute only.
+    Background,
+    /// Somebody looks again.
+    Foreground,
     /// The network is another one; its name, if the platform knows one, keys the transport memory.
     NetworkChanged(Option<String>),
+    /// The platform believes that there is no network.
+    Offline,
     /// The network is there again.
     Online,
+    /// The device slept.
+    Woke,
 }

@@ -25,8 +25,10 @@ pub(crate) struct Connection {
     pub(crate) welcome: Option<Instant>,
     /// It is asked for nothing any more, and may finish what is under way.
     pub(crate) is_draining: bool,
+    /// The server goes away: when this client is to move.
+    pub(crate) drain: Option<Instant>,
     /// Silence for so long means loss.
-    silence: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
 }
 
 impl Connection {
@@ -47,19 +49,19 @@ impl Connection {
             first_frame: None,
             welcome: None,
             is_draining: false,
+            drain: None,
             silence: None,
         }
     }
 
-    /// Silence for so long means loss, from here on.
-    pub(crate) fn expect(&mut self, silence: Option<Duration>, timers: &mut Timers, now: Instant) {
-        self.silence = silence;
-        self.note_life(timers, now);
-    }
-
     /// Something was heard, or asked.
-    pub(crate) fn note_life(&self, timers: &mut Timers, now: Instant) {
-        match self.silence {
+    pub(crate) fn note_life(&self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+        let least = if is_in_background {
+            BACKGROUND_SILENCE
+        } else {
+            Duration::ZERO
+        };
+        match self.silence.map(|silence| silence.max(least)) {
             None => {
                 timers.cancel(Timer::Silence(self.id));
                 timers.cancel(Timer::Probe(self.id));
@@ -72,6 +74,19 @@ impl Connection {
                 );
             }
         }
+    }
+
+    /// It was asked for a sign of life.
+    pub(crate) fn expect_answer(&self, timers: &mut Timers, now: Instant) {
+        if self.silence.is_some() {
+            timers.set_sooner(Timer::Silence(self.id), now + PROBE_ANSWER);
+            timers.cancel(Timer::Probe(self.id));
+        }
+    }
+
+    /// Returns how long a trial takes: the longer of five seconds and a usual heartbeat.
+    pub(crate) fn probation(&self) -> Duration {
+        (self.silence.unwrap_or_default() * 2 / 3).max(PROBATION)
     }
 
     /// Returns how long the server worked on the welcome: a measure of its load.
@@ -92,5 +107,8 @@ impl Connection {
     }
 }
 
+/// In the background one slow heartbeat is enough: timers and radios sleep there.
+const BACKGROUND_SILENCE: Duration = Duration::from_secs(60);
+const PROBATION: Duration = Duration::from_secs(5);
 /// How long a server may take to answer a beat of the client.
 const PROBE_ANSWER: Duration = Duration::from_secs(2);

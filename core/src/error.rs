@@ -13,6 +13,8 @@ use crate::IoError;
 pub enum Reason {
     /// The application closed the client or the subscription.
     Closed,
+    /// The server could not go on from the cursor that the snapshot hook gave, twice running.
+    CursorRefused,
     /// The answer ended, or the WebSocket was closed, with this close code.
     Ended(Option<u16>),
     /// The platform's I/O failed.
@@ -60,7 +62,8 @@ impl Reason {
                 Retry::Never | Retry::WithNewToken => true,
             },
             Self::Closed => true,
-            Self::Ended(_)
+            Self::CursorRefused
+            | Self::Ended(_)
             | Self::Io(_)
             | Self::Late
             | Self::Malformed
@@ -83,6 +86,7 @@ impl Reason {
                 (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)
             }
             Self::Closed
+            | Self::CursorRefused
             | Self::Ended(_)
             | Self::Io(
                 IoError::Connect
@@ -120,6 +124,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("closed by the application"),
+            Self::CursorRefused => f.write_str(
+                "the server cannot go on from the cursor of the snapshot: take both from the same log, the cursor first",
+            ),
             Self::Ended(Some(code)) => write!(f, "the server closed the connection (code {code})"),
             Self::Ended(None) => f.write_str("the connection ended"),
             Self::Io(error) => error.fmt(f),

@@ -15,6 +15,9 @@ pub enum Notice {
     Ended(SubscriptionId, Reason),
     /// The transport memory changed; store it, and give it to the next client as [`Config::memory`](crate::Config::memory).
     Memory(String),
+    /// The application's hook is to give a state of the channel and the cursor behind it: answer with
+    /// [`Command::Snapshot`](crate::Command::Snapshot). Until then nothing more is delivered.
+    Snapshot(SubscriptionId, SnapshotReason),
     /// The state changed.
     State(State),
     /// The trial of a transport ended.
@@ -72,6 +75,15 @@ pub enum Certainty {
     Lost,
     /// Events may be missing: nobody can tell.
     Possible,
+}
+
+/// Why a state is needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SnapshotReason {
+    /// The subscription begins with it.
+    First,
+    /// Events are missing: the gap that was delivered last says which.
+    Gap,
 }
 
 /// How one trial of a transport went, for a readable trace.

@@ -10,9 +10,11 @@ mod client;
 mod command;
 mod config;
 mod connection;
+mod consumer;
 mod cursor;
 mod error;
 mod event;
+mod feed;
 mod framing;
 mod io;
 mod patience;
@@ -20,6 +22,7 @@ mod payload;
 pub mod protocol;
 mod race;
 mod rng;
+mod standing;
 mod state;
 mod text;
 mod time;
@@ -33,7 +36,7 @@ pub use crate::{
     config::Config,
     cursor::{Cursor, InvalidCursor},
     error::{Reason, Retry},
-    event::{Certainty, Delivery, Event, Gap, Notice, Outcome, Role, Trial},
+    event::{Certainty, Delivery, Event, Gap, Notice, Outcome, Role, SnapshotReason, Trial},
     io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, WebSocketRequest},
     payload::Payload,
     state::State,

@@ -6,9 +6,10 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 pub use self::downlink::Downlink;
+pub use crate::feed::FeedId;
 use crate::{
-    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Role, Start, SubscriptionId,
-    Text, TransportKind,
+    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Role, Start, Text,
+    TransportKind,
 };
 
 /// What the frames of a server mean. One for each client; does no I/O.
@@ -51,8 +52,8 @@ pub struct Plan<'a> {
 /// A subscription to ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Wanted {
-    /// Its id in the client, for its whole life.
-    pub subscription: SubscriptionId,
+    /// Its number in the session, for its whole life.
+    pub feed: FeedId,
     /// Its channel.
     pub channel: Arc<str>,
     /// From where: the last position received, once there is one.
@@ -101,7 +102,7 @@ pub enum Intent<'a> {
     /// Subscribe to more.
     Subscribe(&'a [Wanted]),
     /// Ask for these no longer.
-    Unsubscribe(&'a [SubscriptionId]),
+    Unsubscribe(&'a [FeedId]),
 }
 
 /// What a codec does about an intent.
@@ -138,7 +139,7 @@ pub enum Fact {
     /// An event.
     Event {
         /// Of which subscription.
-        subscription: SubscriptionId,
+        feed: FeedId,
         /// Its number in the log that the last `Subscribed` or `Gap` named.
         seq: u64,
         /// Its name.
@@ -153,7 +154,7 @@ pub enum Fact {
     /// Events are missing before what follows.
     Gap {
         /// Of which subscription.
-        subscription: SubscriptionId,
+        feed: FeedId,
         /// The position before what follows.
         to: Cursor,
         /// How sure that is.
@@ -168,7 +169,7 @@ pub enum Fact {
     /// A subscription was refused, or taken away.
     Refused {
         /// Which.
-        subscription: SubscriptionId,
+        feed: FeedId,
         /// Why, and when it may be asked for again.
         reason: Reason,
     },
@@ -177,14 +178,14 @@ pub enum Fact {
     /// The position moves without an event.
     Skip {
         /// Of which subscription.
-        subscription: SubscriptionId,
+        feed: FeedId,
         /// To where.
         to: u64,
     },
     /// A subscription stands, and nothing is missing up to here.
     Subscribed {
         /// Which.
-        subscription: SubscriptionId,
+        feed: FeedId,
         /// The position before what follows.
         at: Cursor,
     },

@@ -248,7 +248,7 @@ impl Race {
             timers.cancel(Timer::Probation);
             timers.cancel(Timer::Climb);
             if primary.on_probation {
-                self.leave_out(primary.rank, rng, now);
+                self.leave_out(primary.rank, reason, rng, now);
             }
             return Some(if primary.on_probation {
                 Loss::OnProbation
@@ -263,7 +263,7 @@ impl Race {
         let trial = self.trials.remove(index);
         self.failed.push((trial.rank, reason.clone()));
         if self.primary.is_some() {
-            self.leave_out(trial.rank, rng, now);
+            self.leave_out(trial.rank, reason, rng, now);
             self.failed.clear();
             self.climb_after(Duration::ZERO, timers, now);
         } else if self.trials.iter().all(|trial| trial.first_frame.is_none()) {
@@ -276,6 +276,15 @@ impl Race {
         }
 
         None
+    }
+
+    /// The primary said that it would end: that is no failure of its.
+    pub(crate) fn excuse(&mut self, connection: ConnectionId) {
+        if let Some(primary) = &mut self.primary
+            && primary.connection == connection
+        {
+            primary.on_probation = false;
+        }
     }
 
     /// A climber that can no longer get what is wanted makes room for another one.
@@ -374,6 +383,10 @@ impl Race {
             .any(|trial| trial.connection == connection)
     }
 
+    pub(crate) fn has_trials(&self) -> bool {
+        !self.trials.is_empty()
+    }
+
     fn promote(
         &mut self,
         connection: ConnectionId,
@@ -393,8 +406,8 @@ impl Race {
         self.queue.clear();
         timers.cancel(Timer::HeadStart);
         timers.set(Timer::Probation, now + probation);
-        for (rank, _) in core::mem::take(&mut self.failed) {
-            self.leave_out(rank, rng, now);
+        for (rank, reason) in core::mem::take(&mut self.failed) {
+            self.leave_out(rank, &reason, rng, now);
         }
         self.drop_outrun(winner.rank);
         self.primary = Some(Primary {
@@ -441,11 +454,12 @@ impl Race {
         }
     }
 
-    fn leave_out(&mut self, rank: usize, rng: &mut Rng, now: Instant) {
+    fn leave_out(&mut self, rank: usize, reason: &Reason, rng: &mut Rng, now: Instant) {
         let rank = &mut self.ranks[rank];
         let pause = FIRST_PAUSE
             .saturating_mul(4_u32.saturating_pow(rank.failures))
-            .min(LONGEST_PAUSE);
+            .min(LONGEST_PAUSE)
+            .max(reason.retry_after().unwrap_or_default());
         rank.failures += 1;
         rank.out_until = Some(now + rng.scale(pause, 100..150));
     }

@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use crate::{Instant, connection::ConnectionId};
+use crate::{Instant, SubscriptionId, connection::ConnectionId, feed::FeedId};
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Timer {
-    /// A subscription, or a changed set, may be asked for again.
-    Ask,
+    /// The server may be asked for a feed again.
+    Ask(FeedId),
     /// The next round of attempts may begin: backoff is over, or the budget has room.
     Attempt,
     /// A better transport may be tried.
@@ -21,12 +21,18 @@ pub(crate) enum Timer {
     HeadStart,
     /// A candidate's first frame is overdue.
     FirstFrame(ConnectionId),
+    /// A feed that nobody follows is released.
+    Linger(FeedId),
     /// A beat is overdue: ask for one, where that is possible.
     Probe(ConnectionId),
     /// The primary has stood its trial.
     Probation,
     /// A connection was silent for so long that it must be broken.
     Silence(ConnectionId),
+    /// A hook that failed is asked again.
+    Snapshot(SubscriptionId),
+    /// An heir may be tried again.
+    Successor,
 }
 
 impl Timer {
@@ -35,12 +41,15 @@ impl Timer {
             Self::Codec(id) | Self::FirstFrame(id) | Self::Probe(id) | Self::Silence(id) => {
                 id == connection
             }
-            Self::Ask
+            Self::Ask(_)
             | Self::Attempt
             | Self::Climb
             | Self::Drain
             | Self::HeadStart
-            | Self::Probation => false,
+            | Self::Linger(_)
+            | Self::Probation
+            | Self::Snapshot(_)
+            | Self::Successor => false,
         }
     }
 }
@@ -53,6 +62,14 @@ impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
         match self.0.iter_mut().find(|(other, _)| *other == timer) {
             Some((_, deadline)) => *deadline = at,
+            None => self.0.push((timer, at)),
+        }
+    }
+
+    /// Sets it unless it is set to come before.
+    pub(crate) fn set_sooner(&mut self, timer: Timer, at: Instant) {
+        match self.0.iter_mut().find(|(other, _)| *other == timer) {
+            Some((_, deadline)) => *deadline = at.min(*deadline),
             None => self.0.push((timer, at)),
         }
     }
@@ -73,8 +90,12 @@ impl Timers {
         self.0.iter().map(|(_, at)| *at).min()
     }
 
-    /// Takes the earliest timer that is due.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.0.iter().any(|(other, _)| *other == timer)
+    }
+
+    /// Takes the earliest timer that is due, and when it was.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Timer, Instant)> {
         let (index, _) = self
             .0
             .iter()
@@ -82,6 +103,6 @@ impl Timers {
             .filter(|(_, (_, at))| *at <= now)
             .min_by_key(|(_, (_, at))| *at)?;
 
-        Some(self.0.remove(index).0)
+        Some(self.0.remove(index))
     }
 }

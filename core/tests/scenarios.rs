@@ -4,6 +4,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test may stop where it is surprised"
 )]
+#![expect(dead_code, reason = "not every scenario needs all of the scene")]
 
 mod scene;
 
@@ -257,9 +258,9 @@ fn a_slow_consumer_pauses_its_own_subscription_and_resumes_from_its_place() {
     assert_eq!(scene.delivered(1).len(), 4);
     assert_eq!(scene.delivered(2), ["y:1 z"]);
 
-    scene.finish(1, 2);
-    assert_eq!(scene.sent(), ["sub 1 slow after=x:4\n"]);
-    scene.say(socket, "ok 1 at=x:4\ne 1 5 m :e\n");
+    scene.finish(1, "x:2");
+    assert_eq!(scene.sent(), ["sub 3 slow after=x:4\n"]);
+    scene.say(socket, "ok 3 at=x:4\ne 3 5 m :e\n");
     assert_eq!(scene.delivered(1)[4..], ["x:5 e"]);
 }
 
@@ -276,13 +277,13 @@ fn a_pause_on_a_stream_that_ends_before_it_is_told_costs_nothing() {
     scene.say(old, "e 1 1 m :a\ne 1 2 m :b\ne 1 3 m :c\n");
     let without = *scene.all(Via::Http).last().unwrap();
     assert!(!scene.body(without).contains("slow"));
-    scene.finish(1, 2);
+    scene.finish(1, "x:2");
     scene.say(without, &format!("{HI}{WELCOME}ok 2 at=y:0\n"));
     let with = *scene.all(Via::Http).last().unwrap();
-    assert!(scene.body(with).contains("sub 1 slow after=x:2\n"));
+    assert!(scene.body(with).contains("sub 3 slow after=x:2\n"));
     scene.say(
         with,
-        &format!("{HI}{WELCOME}ok 1 at=x:2\nok 2 at=y:0\ne 1 3 m :c\n"),
+        &format!("{HI}{WELCOME}ok 2 at=y:0\nok 3 at=x:2\ne 3 3 m :c\n"),
     );
 
     assert_eq!(scene.all(Via::Http), [with]);
@@ -500,6 +501,7 @@ fn a_closed_client_holds_no_io_and_no_timer() {
         subscription: SubscriptionId::new(2),
         channel: "late".into(),
         start: Start::Now,
+        snapshot: false,
     });
     assert_eq!(scene.ended(2), Some(Reason::Closed));
 }

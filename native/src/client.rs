@@ -10,13 +10,18 @@ use std::{
 };
 
 use downlink_core::{
-    Command, Config, Delivery, Hint, Notice, Reason, Start, State, SubscriptionId, Trial,
+    Command, Config, Cursor, Hint, Notice, Reason, SnapshotReason, Start, State, SubscriptionId,
+    Trial,
 };
 use downlink_driver::Platform as _;
 use futures_util::{Stream, stream};
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::{Builder, Subscription, platform::TokioPlatform};
+use crate::{
+    Builder, StateSubscription, Subscription,
+    platform::TokioPlatform,
+    subscription::{Inlet, Item},
+};
 
 /// One logical link to one server. Cheap to clone; all clones are the same link.
 ///
@@ -33,7 +38,7 @@ pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
 
 #[derive(Debug)]
 struct Shared {
-    subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Result<Delivery, Reason>>>>,
+    subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Item>>>,
     memory: Mutex<Option<String>>,
     next_subscription: AtomicU64,
     trials: broadcast::Sender<Trial>,
@@ -49,20 +54,65 @@ impl Client {
     /// Subscribes to `channel` (1 to 255 bytes) from `start` on. Never fails here: a refusal comes as the subscription's
     /// last item.
     pub fn subscribe(&self, channel: impl Into<Arc<str>>, start: Start) -> Subscription {
+        Subscription::new(self.open(channel.into(), start, false))
+    }
+
+    /// Subscribes to a `channel` whose state can be fetched elsewhere: `hook` returns it with the cursor behind it, at first
+    /// and after each gap. See [`StateSubscription`].
+    ///
+    /// ```no_run
+    /// use downlink::{Client, Cursor, Update};
+    /// use futures_util::StreamExt;
+    ///
+    /// async fn fetch() -> Result<(u64, Cursor), std::io::Error> {
+    ///     // From your API: the state, and the cursor that was stored with it.
+    ///     Ok((42, "e7:1042".parse().expect("a cursor")))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://example.org/downlink").connect()?;
+    /// let mut counter = client.subscribe_with_state("counter", |_reason| fetch());
+    ///
+    /// let mut sum = 0;
+    /// while let Some(update) = counter.next().await {
+    ///     match update? {
+    ///         Update::State(state) => sum = state,
+    ///         Update::Event(_) => sum += 1,
+    ///         Update::Gap(_) => println!("{sum} may be wrong until the next state"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe_with_state<S, E, H, F>(
+        &self,
+        channel: impl Into<Arc<str>>,
+        hook: H,
+    ) -> StateSubscription<S, H>
+    where
+        H: FnMut(SnapshotReason) -> F,
+        F: Future<Output = Result<(S, Cursor), E>>,
+    {
+        StateSubscription::new(self.open(channel.into(), Start::Now, true), hook)
+    }
+
+    fn open(&self, channel: Arc<str>, start: Start, snapshot: bool) -> Inlet {
         let number = self
             .shared
             .next_subscription
             .fetch_add(1, Ordering::Relaxed);
         let id = SubscriptionId::new(number);
-        let (sender, deliveries) = mpsc::unbounded_channel();
+        let (sender, items) = mpsc::unbounded_channel();
         lock(&self.shared.subscribers).insert(id, sender);
         self.commands.send(Command::Subscribe {
             subscription: id,
-            channel: channel.into(),
+            channel,
             start,
+            snapshot,
         });
 
-        Subscription::new(id, self.commands.clone(), deliveries)
+        Inlet::new(id, self.commands.clone(), items)
     }
 
     /// Connects although nothing is subscribed yet.
@@ -116,8 +166,13 @@ impl Client {
 
     /// Says that the device is on another network, or on one of this name: checks the connection, or makes one, at once.
     pub fn network_changed(&self, network: Option<String>) {
-        self.commands
-            .send(Command::Hint(Hint::NetworkChanged(network)));
+        self.hint(Hint::NetworkChanged(network));
+    }
+
+    /// Says that the platform noticed something: that the device slept, that the network is back. The connection is checked,
+    /// or made, at once.
+    pub fn hint(&self, hint: Hint) {
+        self.commands.send(Command::Hint(hint));
     }
 
     /// Ends the client and waits until all its I/O has ended. Subscriptions end.
@@ -174,16 +229,21 @@ impl Shared {
             match notice {
                 Notice::Delivery(subscription, delivery) => {
                     if let Some(subscriber) = subscribers.get(&subscription) {
-                        let _is_dropped = subscriber.send(Ok(delivery));
+                        let _is_dropped = subscriber.send(Item::Delivery(delivery));
                     }
                 }
                 Notice::Ended(subscription, reason) => {
                     let subscriber = subscribers.remove(&subscription);
                     if let Some(subscriber) = subscriber.filter(|_| reason != Reason::Closed) {
-                        let _is_dropped = subscriber.send(Err(reason));
+                        let _is_dropped = subscriber.send(Item::Ended(reason));
                     }
                 }
                 Notice::Memory(memory) => *lock(&self.memory) = Some(memory),
+                Notice::Snapshot(subscription, reason) => {
+                    if let Some(subscriber) = subscribers.get(&subscription) {
+                        let _is_dropped = subscriber.send(Item::Snapshot(reason));
+                    }
+                }
                 Notice::State(state) => {
                     tracing::info!(state = state.name(), "the state changed");
                     self.state.send_replace(state);

@@ -37,18 +37,21 @@ mod http;
 mod platform;
 mod resolver;
 mod setup;
+mod snapshots;
 mod subscription;
 mod tls;
 mod websocket;
 
 pub use downlink_core::{
-    Certainty, Cursor, Delivery, Event, Gap, InvalidCursor, IoError, Outcome, Payload, Reason,
-    Retry, Role, Start, State, Text, TransportKind, Trial, UnknownTransport,
+    Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Outcome, Payload,
+    Reason, Retry, Role, SnapshotReason, Start, State, Text, TransportKind, Trial,
+    UnknownTransport,
 };
 
 pub use crate::{
     builder::{BuildError, Builder},
     client::Client,
     platform::{PlatformError, PlatformOptions, TokioPlatform},
+    snapshots::{StateSubscription, Update},
     subscription::Subscription,
 };

@@ -213,6 +213,7 @@ impl<'a> World<'a> {
                     subscription: SubscriptionId::new(1),
                     channel: "room".into(),
                     start: Start::Last(1),
+                    snapshot: false,
                 };
                 self.visitors[visitor].client.handle_command(command, now);
                 self.drain(visitor);

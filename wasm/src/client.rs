@@ -77,7 +77,12 @@ impl Client {
     ///
     /// # Errors
     /// If `start` is none of these.
-    pub fn subscribe(&mut self, channel: String, start: Option<String>) -> Result<f64, JsError> {
+    pub fn subscribe(
+        &mut self,
+        channel: String,
+        start: Option<String>,
+        snapshot: Option<bool>,
+    ) -> Result<f64, JsError> {
         let start = match start {
             Some(text) => parse_start(&text)?,
             None => Start::Now,
@@ -88,6 +93,7 @@ impl Client {
             subscription: SubscriptionId::new(number),
             channel: channel.into(),
             start,
+            snapshot: snapshot.unwrap_or(false),
         });
 
         Ok(number as f64)
@@ -98,13 +104,24 @@ impl Client {
         self.commands.push(Command::Unsubscribe(id(subscription)));
     }
 
-    /// Says that so many deliveries of a subscription, of so many bytes in all, are finished: room for more.
-    pub fn finished(&self, subscription: f64, count: usize, bytes: usize) {
+    /// Says that all deliveries of a subscription up to this cursor are finished: room for more.
+    pub fn finished(&self, subscription: f64, cursor: &str) -> Result<(), JsError> {
         self.commands.push(Command::Finished {
             subscription: id(subscription),
-            count,
-            bytes,
+            cursor: cursor.parse()?,
         });
+
+        Ok(())
+    }
+
+    /// Answers a notice of the kind `snapshot`: the cursor behind the state, or nothing if there is none yet.
+    pub fn snapshot(&self, subscription: f64, cursor: Option<String>) -> Result<(), JsError> {
+        self.commands.push(Command::Snapshot {
+            subscription: id(subscription),
+            cursor: cursor.map(|cursor| cursor.parse()).transpose()?,
+        });
+
+        Ok(())
     }
 
     /// Connects although nothing is subscribed yet.

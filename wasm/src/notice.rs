@@ -4,7 +4,8 @@ use alloc::string::ToString;
 use core::time::Duration;
 
 use downlink_core::{
-    Certainty, Delivery, Event, Gap, Notice, Outcome, Reason, Role, State, SubscriptionId, Trial,
+    Certainty, Delivery, Event, Gap, Notice, Outcome, Reason, Role, SnapshotReason, State,
+    SubscriptionId, Trial,
 };
 use js_sys::{Object, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -21,6 +22,16 @@ pub(crate) fn convert(notice: &Notice) -> JsValue {
             .reason("reason", Some(reason))
             .into(),
         Notice::Memory(memory) => Record::new("memory").text("memory", memory).into(),
+        Notice::Snapshot(subscription, reason) => Record::new("snapshot")
+            .number("subscription", subscription.number() as f64)
+            .text(
+                "reason",
+                match reason {
+                    SnapshotReason::First => "first",
+                    SnapshotReason::Gap => "gap",
+                },
+            )
+            .into(),
         Notice::State(state) => convert_state(state),
         Notice::Trial(trial) => convert_trial(trial),
         _ => Record::new("unknown").into(),

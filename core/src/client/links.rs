@@ -2,9 +2,7 @@
 
 use super::{Client, Output};
 use crate::{
-    Delivery, Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Role, State,
-    SubscriptionId, TransportKind,
-    channels::Effect,
+    Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Role, State, TransportKind,
     connection::{Connection, ConnectionId},
     protocol::{Fact, Intent, Lane, Out, Plan, Uptake},
     timer::Timer,
@@ -15,7 +13,7 @@ impl Client {
     pub(super) fn open(&mut self, transport: TransportKind, role: Role) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let wanted = self.channels.wanted(self.now);
+        let wanted = self.channels.wanted();
         let codec = self.config.protocol.open(Plan {
             url: &self.config.url,
             transport,
@@ -51,7 +49,7 @@ impl Client {
         if let IoEvent::Finished(_) = event {
             connection.io = None;
         } else {
-            connection.note_life(&mut self.timers, self.now);
+            connection.note_life(self.is_in_background, &mut self.timers, self.now);
         }
         self.with_codec(id, |connection, out, now| {
             connection.codec.handle_lane(Lane::Down, event, out, now)
@@ -76,6 +74,27 @@ impl Client {
         uptake
     }
 
+    /// Something may have happened to the path: asks for a sign of life, and does not wait long for it.
+    pub(super) fn doubt(&mut self, id: ConnectionId) {
+        match self.tell(id, Intent::Probe) {
+            Uptake::Taken => {}
+            // An answer that is under way cannot be asked: an heir shows whether there is a path, and takes over.
+            Uptake::NeedsSuccessor | Uptake::Unsupported => {
+                if self.race.primary() == Some(id) && self.successor.is_none() {
+                    self.open_successor(true);
+                }
+            }
+        }
+        let now = self.now;
+        if let Some(connection) = self
+            .connections
+            .iter()
+            .find(|connection| connection.id == id)
+        {
+            connection.expect_answer(&mut self.timers, now);
+        }
+    }
+
     /// Nothing was heard for too long: of a path that never gave a frame, or of one that broke.
     pub(super) fn on_silence(&mut self, id: ConnectionId) {
         let was_heard = self
@@ -98,6 +117,9 @@ impl Client {
         self.hang_up(&connection);
         if connection.is_draining {
             return;
+        }
+        if connection.drain.is_some() {
+            self.race.excuse(id);
         }
         let outcome = if self.race.primary() == Some(id) {
             Outcome::Lost(reason.clone())
@@ -232,14 +254,18 @@ impl Client {
         };
         match fact {
             Fact::Drain { within } => {
+                let at = now + self.rng.scale(within, 0..100);
+                connection.drain = Some(at);
                 if self.race.primary() == Some(id) {
-                    let at = now + self.rng.scale(within, 0..100);
                     self.timers.set(Timer::Drain, at);
                 }
             }
             Fact::Hi => {
                 connection.first_frame.get_or_insert(now);
                 self.race.on_first_frame(id, &mut self.timers, now);
+                if self.successor == Some(id) {
+                    self.trust_primary();
+                }
             }
             Fact::Mode(transport) => {
                 connection.transport = transport;
@@ -251,7 +277,10 @@ impl Client {
                     self.schedule_climb(id);
                 }
             }
-            Fact::Silence(silence) => connection.expect(silence, &mut self.timers, now),
+            Fact::Silence(silence) => {
+                connection.silence = silence;
+                connection.note_life(self.is_in_background, &mut self.timers, now);
+            }
             Fact::Welcome { transports, spread } => {
                 if connection.welcome.replace(now).is_none() {
                     self.on_welcome(id, transports, spread);
@@ -267,35 +296,28 @@ impl Client {
 
     fn on_channel_fact(&mut self, id: ConnectionId, fact: Fact) {
         let may_complete = matches!(fact, Fact::Gap { .. } | Fact::Subscribed { .. });
-        let must_not_lose = self.race.primary().is_some_and(|primary| primary != id);
-        match self.channels.handle(id, fact, must_not_lose, self.now) {
-            Ok(Effect::AskAgain(wanted)) => {
-                let intent = Intent::Subscribe(core::slice::from_ref(&wanted));
-                if self.tell(id, intent) != Uptake::Taken {
-                    self.fail(id, Reason::WouldLose);
-                }
-            }
-            Ok(Effect::Deliver(subscription, delivery)) => {
-                self.deliver(subscription, delivery);
-            }
-            Ok(Effect::DeliverBehindGap(subscription, gap, event)) => {
-                self.deliver(subscription, Delivery::Gap(gap));
-                self.deliver(subscription, Delivery::Event(event));
-            }
-            Ok(Effect::End(subscription, reason)) => {
-                self.notify(Notice::Ended(subscription, reason));
-            }
-            Ok(Effect::Later(at)) => self.timers.set(Timer::Ask, at),
-            Ok(Effect::Nothing) => {}
-            Err(reason) => self.fail(id, reason),
-        }
-        if may_complete {
+        let primary = self.race.primary();
+        let result = self
+            .channels
+            .handle(id, fact, primary, &mut self.timers, self.now);
+        self.drain_channels();
+        if let Err(reason) = result {
+            self.fail(id, reason);
+        } else if may_complete {
             self.consider_moving_to(id);
         }
     }
 
-    fn deliver(&mut self, subscription: SubscriptionId, delivery: Delivery) {
-        self.is_dirty |= self.channels.take_paused();
-        self.notify(Notice::Delivery(subscription, delivery));
+    /// An heir shows that the path is there: what the primary does not say is no loss yet.
+    fn trust_primary(&mut self) {
+        let primary = self.race.primary();
+        let (is_in_background, now) = (self.is_in_background, self.now);
+        if let Some(primary) = self
+            .connections
+            .iter()
+            .find(|connection| Some(connection.id) == primary)
+        {
+            primary.note_life(is_in_background, &mut self.timers, now);
+        }
     }
 }

@@ -57,8 +57,10 @@ impl Client {
             }
             return;
         };
-        if self.update(primary) == Uptake::NeedsSuccessor && self.successor.is_none() {
-            self.open_successor();
+        let needs_heir = self.update(primary) == Uptake::NeedsSuccessor || self.is_leaving;
+        if needs_heir && self.successor.is_none() && !self.timers.is_set(Timer::Successor) {
+            // An old connection may lead to the instance that goes away.
+            self.open_successor(self.is_leaving);
         }
         let climbers: Vec<_> = self
             .connections
@@ -79,11 +81,10 @@ impl Client {
         let Some(primary) = self.race.primary() else {
             return;
         };
-        let now = self.now;
         let is_welcome = self
             .connection(id)
             .is_some_and(|connection| connection.welcome.is_some() && !connection.is_draining);
-        if primary == id || !is_welcome || !self.channels.is_complete(id, primary, now) {
+        if primary == id || !is_welcome || !self.channels.is_complete(id, primary) {
             return;
         }
         if self.successor == Some(id) {
@@ -92,11 +93,11 @@ impl Client {
             self.on_moved(id);
             self.retire(primary);
         } else if self.race.is_trial(id) {
-            let old = primary;
+            let probation = self.probation(id);
             self.race
-                .on_complete(id, PROBATION, &mut self.timers, &mut self.rng, now);
+                .on_complete(id, probation, &mut self.timers, &mut self.rng, self.now);
             if self.race.primary() == Some(id) {
-                self.retire(old);
+                self.retire(primary);
             }
         }
     }
@@ -113,8 +114,9 @@ impl Client {
             self.race
                 .on_available(|rank| transports.contains(&in_use[rank]));
         }
+        let probation = self.probation(id);
         self.race
-            .on_welcome(id, PROBATION, &mut self.timers, &mut self.rng, self.now);
+            .on_welcome(id, probation, &mut self.timers, &mut self.rng, self.now);
         self.consider_moving_to(id);
     }
 
@@ -125,10 +127,9 @@ impl Client {
             return;
         }
         if was_successor {
-            self.timers.set(
-                Timer::Ask,
-                self.now + reason.retry_after().unwrap_or(RETRY_SUCCESSOR),
-            );
+            let wait = reason.retry_after().unwrap_or_default();
+            self.timers
+                .set(Timer::Successor, self.now + wait.max(RETRY_SUCCESSOR));
             return;
         }
         let loss = self
@@ -152,15 +153,6 @@ impl Client {
         self.race.climb_after(wait, &mut self.timers, self.now);
     }
 
-    /// The server goes away: moves to a connection that cannot be to the same instance by being an old one.
-    pub(super) fn move_away(&mut self) {
-        if self.race.primary().is_some() && self.successor.is_none() {
-            self.fresh = true;
-            self.open_successor();
-            self.fresh = false;
-        }
-    }
-
     fn on_promoted(&mut self, id: ConnectionId) {
         self.was_connected = true;
         self.fresh = false;
@@ -176,10 +168,16 @@ impl Client {
     /// A connection became primary.
     fn on_moved(&mut self, id: ConnectionId) {
         self.is_dirty = true;
+        self.is_leaving = false;
+        self.timers.cancel(Timer::Drain);
         let now = self.now;
         if let Some(connection) = self.connection(id) {
+            let drain = connection.drain;
             let trial = connection.trial(Outcome::Won, now);
             self.notify(Notice::Trial(trial));
+            if let Some(at) = drain {
+                self.timers.set(Timer::Drain, at);
+            }
         }
     }
 
@@ -187,6 +185,8 @@ impl Client {
         if let Some(successor) = self.successor {
             self.discard(successor, Outcome::Outrun);
         }
+        self.is_leaving = false;
+        self.timers.cancel(Timer::Drain);
         // What died by silence may have taken its neighbours with it; what was cut a moment after its birth has not.
         self.fresh = match loss {
             Loss::OnProbation => reason == Reason::Silent,
@@ -198,10 +198,12 @@ impl Client {
             .find(|connection| connection.welcome.is_some() && self.race.is_trial(connection.id))
             .map(|connection| connection.id);
         if let Some(id) = welcome {
+            let probation = self.probation(id);
             self.race
-                .on_welcome(id, PROBATION, &mut self.timers, &mut self.rng, self.now);
+                .on_welcome(id, probation, &mut self.timers, &mut self.rng, self.now);
             return;
         }
+        self.channels.on_disconnected();
 
         match loss {
             Loss::OnProbation if self.race.is_exhausted(self.now) => self.back_off(reason),
@@ -233,7 +235,9 @@ impl Client {
 
     /// Waits before the next round.
     fn back_off(&mut self, reason: Reason) {
-        let wait = self.backoff.next(reason.retry_after(), &mut self.rng);
+        let advice = reason.retry_after();
+        self.not_before = self.now + advice.unwrap_or_default();
+        let wait = self.backoff.next(advice, &mut self.rng);
         self.wait(reason, wait);
     }
 
@@ -257,6 +261,8 @@ impl Client {
                 let id = self.open(self.transports[rank], role);
                 self.race.add(id, rank, &mut self.timers, self.now);
             }
+            // What is under way has its chance.
+            Err(_) if self.race.primary().is_none() && self.race.has_trials() => {}
             Err(at) if self.race.primary().is_some() => {
                 let wait = at.since(self.now);
                 self.race.climb_after(wait, &mut self.timers, self.now);
@@ -274,20 +280,28 @@ impl Client {
         }
     }
 
-    fn open_successor(&mut self) {
+    /// Opens an heir of the primary; a fresh one rides on no connection that was there before.
+    pub(super) fn open_successor(&mut self, fresh: bool) {
         let Some(primary) = self.race.primary() else {
             return;
         };
         let Some(transport) = self.connection(primary).map(|primary| primary.transport) else {
             return;
         };
+        self.fresh = fresh;
         let id = self.open(transport, Role::Successor);
+        self.fresh = false;
         self.successor = Some(id);
+    }
+
+    fn probation(&mut self, id: ConnectionId) -> Duration {
+        self.connection(id)
+            .map_or(Duration::ZERO, |connection| connection.probation())
     }
 
     /// Tells a connection what it lacks and what it is to drop.
     fn update(&mut self, id: ConnectionId) -> Uptake {
-        let (missing, surplus) = self.channels.difference(id, self.now);
+        let (missing, surplus) = self.channels.difference(id);
         let mut uptake = Uptake::Taken;
         if !surplus.is_empty() {
             match self.tell(id, Intent::Unsubscribe(&surplus)) {
@@ -323,7 +337,5 @@ impl Client {
     }
 }
 
-/// The longer of five seconds and a usual heartbeat.
-const PROBATION: Duration = Duration::from_secs(5);
 const LONGEST_CLIMB_WAIT: Duration = Duration::from_secs(60);
 const RETRY_SUCCESSOR: Duration = Duration::from_secs(1);

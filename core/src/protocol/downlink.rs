@@ -13,8 +13,8 @@ use core::{fmt::Write as _, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use self::{frame::encode_word, http::Http, websocket::WebSocket};
-use super::{Codec, Guarantees, Plan, Protocol, Wanted};
-use crate::{Head, Reason, Retry, Start, SubscriptionId, TransportKind};
+use super::{Codec, FeedId, Guarantees, Plan, Protocol, Wanted};
+use crate::{Head, Reason, Retry, Start, TransportKind};
 
 /// Downlink's own protocol, version 1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,7 +48,7 @@ fn write_hello(session: &[u8; 16], frames: &mut String) {
 }
 
 fn write_sub(wanted: &Wanted, frames: &mut String) {
-    let written = write!(frames, "sub {} ", wanted.subscription.number());
+    let written = write!(frames, "sub {} ", wanted.feed.number());
     written.expect(INFALLIBLE);
     encode_word(&wanted.channel, frames);
     let written = match &wanted.start {
@@ -62,14 +62,14 @@ fn write_sub(wanted: &Wanted, frames: &mut String) {
     frames.push('\n');
 }
 
-fn write_unsub(subscription: SubscriptionId, frames: &mut String) {
-    let written = writeln!(frames, "unsub {}", subscription.number());
+fn write_unsub(feed: FeedId, frames: &mut String) {
+    let written = writeln!(frames, "unsub {}", feed.number());
     written.expect(INFALLIBLE);
 }
 
 /// Adds to a set by ascending id, or replaces.
 fn insert(set: &mut Vec<Wanted>, wanted: &Wanted) {
-    match set.binary_search_by_key(&wanted.subscription, |other| other.subscription) {
+    match set.binary_search_by_key(&wanted.feed, |other| other.feed) {
         Ok(at) => set[at] = wanted.clone(),
         Err(at) => set.insert(at, wanted.clone()),
     }

@@ -365,18 +365,21 @@ impl World {
         let end = self.now + Duration::from_millis(milliseconds);
         while let Some(at) = self.timers.next().filter(|at| *at <= end) {
             self.now = at.max(self.now);
-            while let Some(timer) = self.timers.pop(self.now) {
+            while let Some((timer, _)) = self.timers.pop(self.now) {
                 match timer {
                     Timer::Climb => self.race.on_climb(&mut self.timers, self.now),
                     Timer::FirstFrame(connection) => self.late.push(self.rank(connection)),
                     Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, self.now),
                     Timer::Probation => self.race.on_probation_over(),
-                    Timer::Ask
+                    Timer::Ask(_)
                     | Timer::Attempt
                     | Timer::Codec(_)
                     | Timer::Drain
+                    | Timer::Linger(_)
                     | Timer::Probe(_)
-                    | Timer::Silence(_) => panic!("{timer:?} is no race's"),
+                    | Timer::Silence(_)
+                    | Timer::Snapshot(_)
+                    | Timer::Successor => panic!("{timer:?} is no race's"),
                 }
                 self.settle();
             }

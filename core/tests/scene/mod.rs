@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downlink_core::{
     Client, Command, Config, Delivery, Head, HttpRequest, Instant, IoError, IoEvent, IoId,
-    IoRequest, Notice, Outcome, Output, Payload, Reason, Start, State, SubscriptionId,
-    TransportKind, protocol::Downlink,
+    IoRequest, Notice, Outcome, Output, Payload, Reason, SnapshotReason, Start, State,
+    SubscriptionId, TransportKind, protocol::Downlink,
 };
 
 pub(crate) struct Scene {
@@ -67,6 +67,29 @@ impl Scene {
         scene
     }
 
+    /// On a WebSocket, a hook's state at x:4 and the event behind it.
+    pub(crate) fn connected_with_snapshot() -> Self {
+        let mut scene = Self::new();
+        let subscription = SubscriptionId::new(1);
+        let subscribe = Command::Subscribe {
+            subscription,
+            channel: "room:1".into(),
+            start: Start::Now,
+            snapshot: true,
+        };
+        let cursor = "x:4".parse().ok();
+        let snapshot = Command::Snapshot {
+            subscription,
+            cursor,
+        };
+        scene.client.handle_command(subscribe, scene.now);
+        scene.client.handle_command(snapshot, scene.now);
+        scene.drain();
+        scene.connect_by_websocket("ok 1 at=x:4\ne 1 5 msg :five\n");
+
+        scene
+    }
+
     pub(crate) fn connect_by_websocket(&mut self, frames: &str) {
         self.open(frames);
         self.pass(1);
@@ -105,6 +128,7 @@ impl Scene {
             subscription: SubscriptionId::new(id),
             channel: channel.into(),
             start,
+            snapshot: false,
         });
     }
 
@@ -114,18 +138,48 @@ impl Scene {
                 subscription: SubscriptionId::new(*id),
                 channel: (*channel).into(),
                 start: Start::Now,
+                snapshot: false,
             };
             self.client.handle_command(command, self.now);
         }
         self.drain();
     }
 
-    pub(crate) fn finish(&mut self, id: u64, count: usize) {
+    /// The application has finished all up to this cursor.
+    pub(crate) fn finish(&mut self, id: u64, cursor: &str) {
         self.command(Command::Finished {
             subscription: SubscriptionId::new(id),
-            count,
-            bytes: 0,
+            cursor: cursor.parse().unwrap(),
         });
+    }
+
+    /// Subscribes with a hook that gives a state.
+    pub(crate) fn subscribe_with_snapshot(&mut self, id: u64, channel: &str) {
+        self.command(Command::Subscribe {
+            subscription: SubscriptionId::new(id),
+            channel: channel.into(),
+            start: Start::Now,
+            snapshot: true,
+        });
+    }
+
+    /// The hook answers.
+    pub(crate) fn snapshot(&mut self, id: u64, cursor: Option<&str>) {
+        self.command(Command::Snapshot {
+            subscription: SubscriptionId::new(id),
+            cursor: cursor.map(|cursor| cursor.parse().unwrap()),
+        });
+    }
+
+    /// For what the hook was called.
+    pub(crate) fn snapshots(&self, id: u64) -> Vec<SnapshotReason> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Snapshot(of, reason) if *of == SubscriptionId::new(id) => Some(*reason),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The server says these frames.

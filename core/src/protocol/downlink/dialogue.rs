@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use super::frame::{Frame, decode};
 use crate::{
-    Certainty, Cursor, Reason, Retry, SubscriptionId, Text, TransportKind, cursor::number,
-    protocol::Fact,
+    Certainty, Cursor, Reason, Retry, Text, TransportKind,
+    cursor::number,
+    protocol::{Fact, FeedId},
 };
 
 /// What is known of the server on one connection, or in one answer.
@@ -60,7 +61,7 @@ impl Dialogue {
             "e" => self.handle_event(frame).map(Meaning::Content),
             "err" => handle_error(frame).map(Meaning::Content),
             "gap" => Ok(Meaning::Content(Fact::Gap {
-                subscription: subscription(frame)?,
+                feed: feed(frame)?,
                 to: cursor(frame.field("to"))?,
                 certainty: match frame.field("certainty") {
                     Some("possible") => Certainty::Possible,
@@ -69,18 +70,18 @@ impl Dialogue {
                 why: frame.text(required(frame.field("why"))?),
             })),
             "leave" => Ok(Meaning::Content(Fact::Refused {
-                subscription: subscription(frame)?,
+                feed: feed(frame)?,
                 reason: Reason::Refused {
                     code: word(frame.field("why").unwrap_or("leave"))?,
                     retry: Retry::Never,
                 },
             })),
             "ok" => Ok(Meaning::Fact(Fact::Subscribed {
-                subscription: subscription(frame)?,
+                feed: feed(frame)?,
                 at: cursor(frame.field("at"))?,
             })),
             "skip" => Ok(Meaning::Fact(Fact::Skip {
-                subscription: subscription(frame)?,
+                feed: feed(frame)?,
                 to: required(frame.field("to").and_then(number))?,
             })),
             "welcome" => self.handle_welcome(frame),
@@ -126,13 +127,13 @@ impl Dialogue {
 
     fn handle_event(&self, frame: &Frame) -> Result<Fact, Reason> {
         let mut words = frame.words();
-        let subscription = required(words.next().and_then(number))?;
+        let feed = required(words.next().and_then(number))?;
         let seq = required(words.next().and_then(number))?;
         let name = required(words.next())?;
         let own = words.any(|word| word == "own");
 
         Ok(Fact::Event {
-            subscription: SubscriptionId::new(subscription),
+            feed: FeedId::new(feed),
             seq,
             name: if name == "-" {
                 Text::default()
@@ -174,13 +175,13 @@ fn handle_error(frame: &Frame) -> Result<Fact, Reason> {
     }
 
     Ok(Fact::Refused {
-        subscription: SubscriptionId::new(required(number(scope))?),
+        feed: FeedId::new(required(number(scope))?),
         reason,
     })
 }
 
-fn subscription(frame: &Frame) -> Result<SubscriptionId, Reason> {
-    required(frame.words().next().and_then(number)).map(SubscriptionId::new)
+fn feed(frame: &Frame) -> Result<FeedId, Reason> {
+    required(frame.words().next().and_then(number)).map(FeedId::new)
 }
 
 fn cursor(field: Option<&str>) -> Result<Cursor, Reason> {

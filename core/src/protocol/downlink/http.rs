@@ -30,6 +30,8 @@ pub(super) struct Http {
     quiescing: bool,
     max_payload: usize,
     beat: Duration,
+    /// The server was heard over this connection.
+    is_known: bool,
     stage: Stage,
 }
 
@@ -72,6 +74,7 @@ impl Http {
             quiescing: false,
             max_payload: plan.max_payload,
             beat: DEFAULT_BEAT,
+            is_known: false,
             stage: Stage::Asking(Exchange::new(
                 plan.role,
                 plan.max_payload,
@@ -108,8 +111,9 @@ impl Http {
             write_sub(wanted, &mut frames);
         }
 
+        let until_heard = if self.is_known { GRACE } else { FIRST_GRACE };
         out.facts
-            .push(Fact::Silence(Some(exchange.patience + self.silence())));
+            .push(Fact::Silence(Some(exchange.patience + until_heard)));
         out.requests.push((
             Lane::Down,
             IoRequest::Http(HttpRequest {
@@ -140,6 +144,7 @@ impl Http {
             }
             Meaning::Hi { beat, .. } => {
                 exchange.first_frame = Some(now);
+                self.is_known = true;
                 self.beat = beat;
                 out.facts.push(Fact::Hi);
                 out.facts.push(Fact::Silence(Some(silence)));
@@ -165,19 +170,14 @@ impl Http {
 
     /// The next request asks from where this one has come.
     fn note_position(&mut self, fact: &Fact) {
-        let (subscription, at) = match fact {
-            Fact::Subscribed { subscription, at } => (*subscription, Ok(at)),
-            Fact::Gap {
-                subscription, to, ..
-            } => (*subscription, Ok(to)),
-            Fact::Event {
-                subscription, seq, ..
-            } => (*subscription, Err(*seq)),
-            Fact::Skip { subscription, to } => (*subscription, Err(*to)),
-            Fact::Refused { subscription, .. } => {
-                let subscription = *subscription;
-                self.wanted
-                    .retain(|wanted| wanted.subscription != subscription);
+        let (feed, at) = match fact {
+            Fact::Subscribed { feed, at } => (*feed, Ok(at)),
+            Fact::Gap { feed, to, .. } => (*feed, Ok(to)),
+            Fact::Event { feed, seq, .. } => (*feed, Err(*seq)),
+            Fact::Skip { feed, to } => (*feed, Err(*to)),
+            Fact::Refused { feed, .. } => {
+                let feed = *feed;
+                self.wanted.retain(|wanted| wanted.feed != feed);
                 return;
             }
             Fact::Drain { .. }
@@ -188,7 +188,7 @@ impl Http {
         };
         let Ok(index) = self
             .wanted
-            .binary_search_by_key(&subscription, |wanted| wanted.subscription)
+            .binary_search_by_key(&feed, |wanted| wanted.feed)
         else {
             return;
         };
@@ -309,7 +309,13 @@ impl Codec for Http {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
-            Intent::Probe => Uptake::Unsupported,
+            Intent::Probe => match self.stage {
+                Stage::Asking(_) => Uptake::Unsupported,
+                Stage::Pausing => {
+                    self.ask(Role::Successor, out, now);
+                    Uptake::Taken
+                }
+            },
             Intent::Quiesce if self.is_stream() => Uptake::Unsupported,
             Intent::Quiesce => match self.stage {
                 Stage::Asking(_) => {
@@ -329,9 +335,8 @@ impl Codec for Http {
                 }
             },
             Intent::Unsubscribe(_) if self.is_stream() => Uptake::NeedsSuccessor,
-            Intent::Unsubscribe(subscriptions) => {
-                self.wanted
-                    .retain(|wanted| !subscriptions.contains(&wanted.subscription));
+            Intent::Unsubscribe(feeds) => {
+                self.wanted.retain(|wanted| !feeds.contains(&wanted.feed));
                 Uptake::Taken
             }
         }
@@ -400,5 +405,8 @@ fn framing(head: &Head, max_payload: usize) -> Box<dyn Framing> {
 
 /// Long enough for an event that is about to come, short enough not to be missed where there is none.
 const OPENING_PATIENCE: Duration = Duration::from_millis(100);
+/// How long the first frame may take beyond the patience, where a hop may hold all back until the end.
+const GRACE: Duration = Duration::from_secs(5);
+const FIRST_GRACE: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_millis(20);
 const DEFAULT_BEAT: Duration = Duration::from_secs(5);

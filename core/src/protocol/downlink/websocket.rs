@@ -190,9 +190,9 @@ impl Codec for WebSocket {
                     write_sub(wanted, &mut self.waiting);
                 }
             }
-            Intent::Unsubscribe(subscriptions) => {
-                for subscription in subscriptions {
-                    write_unsub(*subscription, &mut self.waiting);
+            Intent::Unsubscribe(feeds) => {
+                for feed in feeds {
+                    write_unsub(*feed, &mut self.waiting);
                 }
             }
         }
