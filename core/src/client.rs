@@ -203,6 +203,7 @@ impl Client {
                 Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, now),
                 Timer::Linger(feed) => self.channels.on_linger_over(feed),
                 Timer::Probation => self.race.on_probation_over(),
+                Timer::Probe(id) if has_slept => self.doubt(id),
                 Timer::Probe(id) => {
                     self.tell(id, Intent::Probe);
                 }
@@ -251,7 +252,7 @@ impl Client {
         match hint {
             Hint::Background => {
                 self.is_in_background = true;
-                for connection in &self.connections {
+                for connection in &mut self.connections {
                     connection.note_life(true, &mut self.timers, self.now);
                 }
                 return;

@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) is_draining: bool,
     /// The server goes away: when this client is to move.
     pub(crate) drain: Option<Instant>,
+    /// A sign of life was asked for, and has not come.
+    pub(crate) is_asked: bool,
     /// Silence for so long means loss.
     pub(crate) silence: Option<Duration>,
 }
@@ -50,12 +52,14 @@ impl Connection {
             welcome: None,
             is_draining: false,
             drain: None,
+            is_asked: false,
             silence: None,
         }
     }
 
     /// Something was heard, or asked.
-    pub(crate) fn note_life(&self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+    pub(crate) fn note_life(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+        self.is_asked = false;
         let least = if is_in_background {
             BACKGROUND_SILENCE
         } else {
@@ -77,11 +81,18 @@ impl Connection {
     }
 
     /// It was asked for a sign of life.
-    pub(crate) fn expect_answer(&self, timers: &mut Timers, now: Instant) {
-        if self.silence.is_some() {
-            timers.set_sooner(Timer::Silence(self.id), now + PROBE_ANSWER);
-            timers.cancel(Timer::Probe(self.id));
+    pub(crate) fn expect_answer(&mut self, timers: &mut Timers, now: Instant) {
+        if self.silence.is_none() {
+            return;
         }
+        self.is_asked = true;
+        let latest = now + PROBE_ANSWER;
+        let deadline = timers
+            .deadline(Timer::Silence(self.id))
+            .filter(|at| *at > now)
+            .map_or(latest, |at| at.min(latest));
+        timers.set(Timer::Silence(self.id), deadline);
+        timers.cancel(Timer::Probe(self.id));
     }
 
     /// Returns how long a trial takes: the longer of five seconds and a usual heartbeat.

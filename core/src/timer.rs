@@ -66,14 +66,6 @@ impl Timers {
         }
     }
 
-    /// Sets it unless it is set to come before.
-    pub(crate) fn set_sooner(&mut self, timer: Timer, at: Instant) {
-        match self.0.iter_mut().find(|(other, _)| *other == timer) {
-            Some((_, deadline)) => *deadline = at.min(*deadline),
-            None => self.0.push((timer, at)),
-        }
-    }
-
     pub(crate) fn cancel(&mut self, timer: Timer) {
         self.0.retain(|(other, _)| *other != timer);
     }
@@ -90,8 +82,12 @@ impl Timers {
         self.0.iter().map(|(_, at)| *at).min()
     }
 
-    pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.0.iter().any(|(other, _)| *other == timer)
+    /// Returns when it is due.
+    pub(crate) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.0
+            .iter()
+            .find(|(other, _)| *other == timer)
+            .map(|(_, at)| *at)
     }
 
     /// Takes the earliest timer that is due, and when it was.

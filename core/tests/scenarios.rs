@@ -532,3 +532,156 @@ fn garbage_of_any_kind_is_survived() {
         assert!(scene.most_opened_within(60_000) <= 30, "{garbage}");
     }
 }
+
+#[test]
+fn a_hint_asks_for_a_sign_of_life_and_two_seconds_without_one_are_a_loss() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.stay(6);
+
+    scene.command(Command::Hint(Hint::Online));
+    assert_eq!(scene.sent(), ["beat\n"]);
+    scene.pass(1_900);
+    assert!(scene.all(Via::WebSocket).contains(&socket));
+    scene.pass(200);
+
+    assert!(!scene.all(Via::WebSocket).contains(&socket));
+}
+
+#[test]
+fn many_hints_are_one_check() {
+    let mut scene = Scene::connected_by_websocket();
+    scene.stay(6);
+    let opened = scene.opened();
+
+    for _ in 0..100 {
+        scene.command(Command::Hint(Hint::Woke));
+        scene.pass(1);
+    }
+
+    assert_eq!(scene.sent(), ["beat\n"]);
+    assert_eq!(scene.opened(), opened);
+}
+
+#[test]
+fn a_hint_on_a_stream_opens_an_heir_on_a_fresh_connection_which_takes_over() {
+    let mut scene = Scene::only_by(TransportKind::Stream);
+    scene.subscribe(1, "room:1", Start::Now);
+    let old = scene.only(Via::Http);
+    scene.say(old, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
+    scene.stay(6);
+
+    scene.command(Command::Hint(Hint::Woke));
+    let heir = *scene.all(Via::Http).last().unwrap();
+    assert!(heir != old && scene.http(heir).fresh);
+    scene.say(heir, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
+
+    assert_eq!(scene.all(Via::Http), [heir]);
+    assert!(matches!(scene.state(), State::Connected { .. }));
+}
+
+#[test]
+fn a_slow_server_is_not_lost_by_a_hint_once_the_heir_has_said_hi() {
+    let mut scene = Scene::only_by(TransportKind::Stream);
+    scene.subscribe(1, "room:1", Start::Now);
+    let old = scene.only(Via::Http);
+    scene.say(old, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
+    scene.stay(6);
+
+    scene.command(Command::Hint(Hint::Woke));
+    let heir = *scene.all(Via::Http).last().unwrap();
+    scene.pass(100);
+    scene.say(heir, HI);
+    scene.pass(4_000);
+
+    assert!(scene.all(Via::Http).contains(&old));
+}
+
+#[test]
+fn who_slept_listens_before_it_calls_silence_a_loss() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.stay(6);
+
+    scene.sleep(3_600_000);
+    assert_eq!(scene.sent().concat(), "beat\n");
+    scene.say(socket, "beat\ne 1 6 msg :six\n");
+    scene.pass(3_000);
+
+    assert!(matches!(scene.state(), State::Connected { .. }));
+    assert_eq!(scene.delivered(1).last().unwrap(), "x:6 six");
+}
+
+#[test]
+fn who_slept_leaves_a_path_that_stays_silent_after_two_seconds() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.stay(6);
+
+    scene.sleep(3_600_000);
+    scene.pass(2_001);
+
+    assert!(!scene.all(Via::WebSocket).contains(&socket));
+}
+
+#[test]
+fn in_the_background_only_a_minute_of_silence_is_a_loss() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.stay(6);
+
+    scene.command(Command::Hint(Hint::Background));
+    scene.pass(59_000);
+    assert_eq!(scene.all(Via::WebSocket), [socket]);
+    scene.command(Command::Hint(Hint::Foreground));
+    scene.pass(2_001);
+
+    assert!(!scene.all(Via::WebSocket).contains(&socket));
+}
+
+#[test]
+fn a_hint_does_not_cut_short_what_the_server_asked_for() {
+    let mut scene = Scene::new();
+    scene.subscribe(1, "room:1", Start::Now);
+    let opening = scene.only(Via::Http);
+    scene.say(opening, &format!("{HI}err - busy retry=30000\n"));
+
+    scene.command(Command::Hint(Hint::Online));
+    scene.pass(29_000);
+    assert!(scene.all_running().is_empty());
+    scene.pass(1_001);
+
+    assert!(!scene.all_running().is_empty());
+}
+
+#[test]
+fn an_heir_that_a_draining_server_refuses_is_tried_again() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.say(socket, "drain in=1000\n");
+    scene.pass(1_000);
+    let first = *scene.all(Via::WebSocket).last().unwrap();
+
+    scene.say(first, &format!("{HI}err - draining retry=1000\n"));
+    scene.pass(1_000);
+
+    let second = *scene.all(Via::WebSocket).last().unwrap();
+    assert!(second != first && second != socket);
+    scene.say(second, &format!("{HI}{WELCOME}ok 1 at=x:5\n"));
+    assert_eq!(scene.all(Via::WebSocket), [second]);
+}
+
+#[test]
+fn what_ended_as_it_said_it_would_is_not_blamed() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+
+    scene.say(socket, "drain in=60000\n");
+    scene.end(socket);
+    scene.pass(1);
+    let opening = scene.only(Via::Http);
+    scene.say(opening, &format!("{HI}{WELCOME}ok 1 at=x:5\n"));
+    scene.pass(200);
+
+    assert_eq!(scene.all(Via::WebSocket).len(), 1);
+}

@@ -76,6 +76,12 @@ impl Client {
 
     /// Something may have happened to the path: asks for a sign of life, and does not wait long for it.
     pub(super) fn doubt(&mut self, id: ConnectionId) {
+        let is_asked = self
+            .connection(id)
+            .is_some_and(|connection| connection.is_asked);
+        if is_asked {
+            return;
+        }
         match self.tell(id, Intent::Probe) {
             Uptake::Taken => {}
             // An answer that is under way cannot be asked: an heir shows whether there is a path, and takes over.
@@ -85,13 +91,12 @@ impl Client {
                 }
             }
         }
-        let now = self.now;
         if let Some(connection) = self
             .connections
-            .iter()
+            .iter_mut()
             .find(|connection| connection.id == id)
         {
-            connection.expect_answer(&mut self.timers, now);
+            connection.expect_answer(&mut self.timers, self.now);
         }
     }
 
@@ -314,7 +319,7 @@ impl Client {
         let (is_in_background, now) = (self.is_in_background, self.now);
         if let Some(primary) = self
             .connections
-            .iter()
+            .iter_mut()
             .find(|connection| Some(connection.id) == primary)
         {
             primary.note_life(is_in_background, &mut self.timers, now);

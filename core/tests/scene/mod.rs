@@ -248,6 +248,13 @@ impl Scene {
         self.now = end;
     }
 
+    /// Lets time pass in which the client gets no call.
+    pub(crate) fn sleep(&mut self, milliseconds: u64) {
+        self.now = self.now + Duration::from_millis(milliseconds);
+        self.client.handle_timeout(self.now);
+        self.drain();
+    }
+
     /// Lets seconds pass in which the server beats.
     pub(crate) fn stay(&mut self, seconds: u64) {
         for _ in 0..seconds {
