@@ -58,7 +58,10 @@ impl Client {
             return;
         };
         let needs_heir = self.update(primary) == Uptake::NeedsSuccessor || self.is_leaving;
-        if needs_heir && self.successor.is_none() && self.timers.deadline(Timer::Successor).is_none() {
+        if needs_heir
+            && self.successor.is_none()
+            && self.timers.deadline(Timer::Successor).is_none()
+        {
             // An old connection may lead to the instance that goes away.
             self.open_successor(self.is_leaving);
         }
