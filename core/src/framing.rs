@@ -55,3 +55,54 @@ impl Unread {
         taken
     }
 }
+
+/// Returns where the first of these bytes is: eight bytes at a time, because most of an event is not what ends it.
+fn find<const N: usize>(needles: [u8; N], bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = needles
+            .iter()
+            .map(|needle| zeros(word ^ u64::from_le_bytes([*needle; 8])))
+            .fold(0, |all, one| all | one);
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| needles.contains(byte))?;
+
+    Some(words.len() * 8 + at)
+}
+
+/// Marks the high bit of each byte that is zero; above the lowest of them it may mark others too.
+fn zeros(word: u64) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn a_byte_is_found_wherever_it_is() {
+        let mut bytes = [b'x'; 40];
+        for at in (0..bytes.len()).rev() {
+            bytes[at] = if at % 2 == 0 { b'\n' } else { b'\r' };
+            for from in 0..=at {
+                assert_eq!(find([b'\n', b'\r'], &bytes[from..]), Some(at - from));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        let others: Vec<_> = (0..=255).filter(|byte| *byte != b'\n').collect();
+
+        for from in 0..others.len() {
+            assert_eq!(find([b'\n'], &others[from..]), None);
+        }
+    }
+}

@@ -36,8 +36,13 @@ impl Payload {
 }
 
 impl Default for Payload {
+    /// Nothing, without an allocation.
     fn default() -> Self {
-        Self::from(&[][..])
+        Self {
+            buffer: Arc::default(),
+            start: 0,
+            end: 0,
+        }
     }
 }
 

@@ -36,23 +36,32 @@ pub(crate) fn browser() -> Result<()> {
     if !has("apt-get") {
         bail!("chromium and chromedriver are missing: install them with your package manager");
     }
+    install("Chromium", &["chromium", "chromium-driver"])
+}
+
+/// Installs valgrind from Debian's packages.
+pub(crate) fn valgrind() -> Result<()> {
+    if has("valgrind") {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!("valgrind is missing: install it with your package manager");
+    }
+    install("valgrind", &["valgrind"])
+}
+
+fn install(title: &str, packages: &[&str]) -> Result<()> {
     run(
         "update the package lists",
         Command::new("apt-get").args(["update", "-q"]),
     )?;
 
     run(
-        "install Chromium",
+        &format!("install {title}"),
         Command::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
-            .args([
-                "install",
-                "-y",
-                "-q",
-                "--no-install-recommends",
-                "chromium",
-                "chromium-driver",
-            ]),
+            .args(["install", "-y", "-q", "--no-install-recommends"])
+            .args(packages),
     )
 }
 

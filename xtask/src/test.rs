@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    setup,
+    bench, setup,
     shell::{cargo, root, run},
     wasm,
 };
@@ -48,6 +48,8 @@ pub(crate) fn run_all() -> Result<()> {
         .env("DOWNLINK_CONTRACT", contract)
         .env("DOWNLINK_PAGE", wasm::page()),
     )?;
+    println!("==> the budget of an event");
+    bench::check_budget()?;
     run(
         "documentation",
         cargo(&["doc", "--locked", "--workspace", "--no-deps", "--quiet"])

@@ -1,6 +1,6 @@
 //! Lines, some of which announce bytes behind them.
 
-use super::{Framing, Unread};
+use super::{Framing, Unread, find};
 use crate::{Payload, Reason, cursor::number};
 
 /// Lines that end with LF or CR LF; one that ends with ` #N` is followed by N bytes and LF, which belong to its frame.
@@ -34,7 +34,7 @@ impl Framing for Lines {
     fn next(&mut self) -> Result<Option<Payload>, Reason> {
         loop {
             let rest = self.unread.rest();
-            let Some(end) = rest[self.searched..].iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = find([b'\n'], &rest[self.searched..]) else {
                 self.searched = rest.len();
                 return if rest.len() > self.max_payload + MAX_LINE {
                     Err(Reason::TooLarge)

@@ -1,6 +1,6 @@
 //! Server-sent events, WHATWG HTML section 9.2.
 
-use super::{Framing, Unread};
+use super::{Framing, Unread, find};
 use crate::{Payload, Reason};
 
 /// Yields the value of each `data` field as soon as its line is whole; all other fields and comments are passed over.
@@ -37,7 +37,7 @@ impl Sse {
         }
         let Some(end) = rest
             .get(self.searched..)
-            .and_then(|new| new.iter().position(|byte| matches!(byte, b'\n' | b'\r')))
+            .and_then(|new| find([b'\n', b'\r'], new))
         else {
             self.searched = rest.len();
             return if rest.len() > self.max_line {

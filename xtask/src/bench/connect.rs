@@ -7,7 +7,10 @@ use clap::Args;
 use downlink_tests::overload::Overload;
 use serde_json::{Value, json};
 
-use super::stage::{Certificates, Stage};
+use super::{
+    report::{self, Figures, ratio, round},
+    stage::{Certificates, Stage},
+};
 use crate::shell::target;
 
 #[derive(Args)]
@@ -116,7 +119,7 @@ impl Connect {
                 "tls": tls.is_some(),
                 "case": case.name,
                 "first_ms": median(measured, "first"),
-                "ratio": median(measured, "first").zip(baseline).map(|(first, bare)| round(first / bare, 3)),
+                "ratio": ratio(median(measured, "first"), baseline),
                 "websocket_after_ms": median_difference(measured),
                 "oldest_ms": median(measured, "oldest").filter(|_| case.watch > 0),
                 "connections": median(measured, "connections"),
@@ -204,6 +207,7 @@ impl Connect {
         stage.set(&self.plan(&pass(), &pass(), self.rtt))?;
         let export = path.display().to_string();
         stage.probe(&[
+            "first",
             "--client",
             "downlink",
             "--channel",
@@ -224,6 +228,7 @@ impl Connect {
         let memory = memory.display().to_string();
         let channel = if case.last { "quiet" } else { "room" };
         let mut arguments = vec![
+            "first",
             "--client",
             case.client,
             "--channel",
@@ -254,6 +259,7 @@ impl Connect {
             for _ in 0..self.runs.div_ceil(3) {
                 let before = stage.connections()?;
                 let mut row = stage.probe(&[
+                    "first",
                     "--client",
                     "downlink",
                     "--channel",
@@ -284,6 +290,7 @@ impl Connect {
         for _ in 0..self.runs.div_ceil(3) {
             let before = stage.connections()?;
             let mut row = stage.probe(&[
+                "first",
                 "--client",
                 "downlink",
                 "--channel",
@@ -327,19 +334,7 @@ impl Connect {
     }
 
     fn print(&self, row: &Value) {
-        if self.json {
-            println!("{row}");
-            return;
-        }
-        let case = row["case"].as_str().unwrap_or_default();
-        let tls = if row["tls"] == true { " (TLS)" } else { "" };
-        print!("{case}{tls}:");
-        for (key, value) in row.as_object().into_iter().flatten() {
-            if !value.is_null() && key != "case" && key != "tls" {
-                print!(" {key}={}", value.to_string().replace('"', ""));
-            }
-        }
-        println!();
+        report::print(self.json, row);
     }
 }
 
@@ -351,33 +346,24 @@ fn flap() -> Value {
     json!({ "flap": { "min": 50, "max": 500 } })
 }
 
-fn numbers(rows: &[Value], key: &str) -> Vec<f64> {
-    let mut numbers: Vec<_> = rows.iter().filter_map(|row| row[key].as_f64()).collect();
-    numbers.sort_by(f64::total_cmp);
-
-    numbers
+fn figures(rows: &[Value], key: &str) -> Figures {
+    rows.iter().filter_map(|row| row[key].as_f64()).collect()
 }
 
 fn median(rows: &[Value], key: &str) -> Option<f64> {
-    let numbers = numbers(rows, key);
-
-    numbers
-        .get(numbers.len() / 2)
-        .map(|number| round(*number, 1))
+    figures(rows, key).median()
 }
 
 fn most(rows: &[Value], key: &str) -> Option<f64> {
-    numbers(rows, key).last().copied()
+    figures(rows, key).most()
 }
 
 /// How much later than the first event the WebSocket carried.
 fn median_difference(rows: &[Value]) -> Option<f64> {
-    let differences: Vec<_> = rows
-        .iter()
-        .filter_map(|row| Some(json!({ "d": row["websocket"].as_f64()? - row["first"].as_f64()? })))
-        .collect();
-
-    median(&differences, "d")
+    rows.iter()
+        .filter_map(|row| Some(row["websocket"].as_f64()? - row["first"].as_f64()?))
+        .collect::<Figures>()
+        .median()
 }
 
 fn transports(rows: &[Value]) -> Vec<String> {
@@ -389,10 +375,4 @@ fn transports(rows: &[Value]) -> Vec<String> {
     names.dedup();
 
     names
-}
-
-fn round(number: f64, digits: i32) -> f64 {
-    let scale = 10_f64.powi(digits);
-
-    (number * scale).round() / scale
 }

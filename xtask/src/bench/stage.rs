@@ -5,19 +5,22 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::story;
 use crate::shell::{cargo, run, target};
 
 /// Server and hop, listening.
 pub(crate) struct Stage {
     server: Process,
     hop: Process,
-    pub(crate) url: String,
-    pub(crate) ca: Option<PathBuf>,
+    server_url: String,
+    url: String,
+    ca: Option<PathBuf>,
 }
 
 /// A certificate authority and a server's certificate for 127.0.0.1 and localhost.
@@ -70,6 +73,7 @@ impl Stage {
         let port = address.rsplit(':').next().context("the hop's port")?;
 
         Ok(Self {
+            server_url: listening.to_owned(),
             server,
             hop,
             url: match tls {
@@ -101,17 +105,73 @@ impl Stage {
             .context("the hop's counters")
     }
 
+    /// A plan for all that goes through the hop, at this distance.
+    pub(crate) fn plan(rtt: u64, fault: &Value) -> Value {
+        json!({
+            "latency": { "one_way": rtt / 2, "jitter": 0, "handshake": true },
+            "websocket": fault,
+            "http": fault,
+        })
+    }
+
+    /// Resets all connections.
+    pub(crate) fn cut(&mut self) -> Result<()> {
+        self.hop.say("\"cut\"")
+    }
+
     /// Runs one client and returns what it measured.
     pub(crate) fn probe(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = Command::new(target().join("release/connect-probe"));
-        command.args(["--url", &self.url]).args(arguments);
-        if let Some(ca) = &self.ca {
-            command.arg("--ca").arg(ca);
-        }
-        let output = command.stderr(Stdio::inherit()).output()?;
+        let output = Command::new(program("probe"))
+            .args(self.way(arguments))
+            .stderr(Stdio::inherit())
+            .output()?;
         ensure!(output.status.success(), "a client failed: {arguments:?}");
 
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Starts clients that follow a channel; all have had their first event.
+    pub(crate) fn followers(
+        &self,
+        count: usize,
+        channel: &str,
+        transport: Option<&str>,
+    ) -> Result<Vec<Process>> {
+        let mut arguments = vec!["follow", channel];
+        arguments.extend(
+            transport
+                .map(|transport| ["--transport", transport])
+                .iter()
+                .flatten(),
+        );
+        let arguments = self.way(&arguments);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+
+        (0..count)
+            .map(|_| Ok(Process::start("probe", &arguments)?.0))
+            .collect()
+    }
+
+    /// Reads what the server keeps of a channel, beside the hop.
+    pub(crate) fn log(&self, channel: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let output = Command::new(program("probe"))
+            .args(["--url", &self.server_url, "log", channel])
+            .stderr(Stdio::inherit())
+            .output()?;
+        ensure!(output.status.success(), "the log cannot be read");
+
+        story::events(&serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// What a probe has to be told to get here.
+    fn way(&self, arguments: &[&str]) -> Vec<String> {
+        let mut way = vec!["--url".into(), self.url.clone()];
+        if let Some(ca) = &self.ca {
+            way.extend(["--ca".into(), ca.display().to_string()]);
+        }
+        way.extend(arguments.iter().map(|argument| (*argument).into()));
+
+        way
     }
 }
 
@@ -132,7 +192,7 @@ impl Certificates {
 }
 
 /// A program that speaks JSON lines.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -140,7 +200,7 @@ struct Process {
 
 impl Process {
     fn start(program: &str, arguments: &[&str]) -> Result<(Self, Value)> {
-        let mut child = Command::new(target().join("release").join(program))
+        let mut child = Command::new(self::program(program))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -156,14 +216,14 @@ impl Process {
         Ok((process, said))
     }
 
-    fn say(&mut self, line: &str) -> Result<()> {
+    pub(crate) fn say(&mut self, line: &str) -> Result<()> {
         writeln!(self.input, "{line}")?;
         self.input.flush()?;
 
         Ok(())
     }
 
-    fn hear(&mut self) -> Result<Value> {
+    pub(crate) fn hear(&mut self) -> Result<Value> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
 
@@ -176,4 +236,17 @@ impl Drop for Process {
         let _is_gone = self.child.kill();
         let _is_gone = self.child.wait();
     }
+}
+
+fn program(name: &str) -> PathBuf {
+    target().join("release").join(name)
+}
+
+/// The clock that events of `--tick` carry.
+pub(crate) fn unix_milliseconds() -> f64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+        * 1e3
 }

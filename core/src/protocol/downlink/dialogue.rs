@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
-use super::frame::{Frame, decode};
+use super::frame::{Frame, decode, split_field};
 use crate::{
     Certainty, Cursor, Reason, Retry, Text, TransportKind,
     cursor::number,
@@ -125,30 +125,42 @@ impl Dialogue {
         })
     }
 
+    /// The one frame that comes in crowds: its tokens are read once.
     fn handle_event(&self, frame: &Frame) -> Result<Fact, Reason> {
-        let mut words = frame.words();
-        let feed = required(words.next().and_then(number))?;
-        let seq = required(words.next().and_then(number))?;
-        let name = required(words.next())?;
-        let own = words.any(|word| word == "own");
+        let mut words = [None; 3];
+        let mut own = false;
+        let mut offset = None;
+        for token in frame.tokens() {
+            match (
+                split_field(token),
+                words.iter_mut().find(|word| word.is_none()),
+            ) {
+                (Some(("t", value)), _) => offset = offset.or(Some(value)),
+                (Some(_), _) => {}
+                (None, Some(word)) => *word = Some(token),
+                (None, None) => own |= token == "own",
+            }
+        }
+        let [feed, seq, name] = words;
+        let name = required(name)?;
 
         Ok(Fact::Event {
-            feed: FeedId::new(feed),
-            seq,
+            feed: FeedId::new(required(feed.and_then(number))?),
+            seq: required(seq.and_then(number))?,
             name: if name == "-" {
                 Text::default()
             } else {
                 frame.text(name)
             },
             data: frame.data(),
-            time: self.time_of(frame),
+            time: self.time_of(offset),
             own,
         })
     }
 
-    fn time_of(&self, frame: &Frame) -> Option<Duration> {
+    fn time_of(&self, offset: Option<&str>) -> Option<Duration> {
         let welcome = self.time?;
-        let offset = frame.field("t")?;
+        let offset = offset?;
 
         match offset.strip_prefix('-') {
             Some(before) => welcome.checked_sub(Duration::from_millis(number(before)?)),

@@ -10,15 +10,16 @@ use crate::{Payload, Reason, Text};
 /// A frame as it arrived: split, and decoded on demand.
 pub(super) struct Frame {
     whole: Payload,
-    /// The line up to its payload.
+    /// Where the verb ends.
+    verb: usize,
+    /// Where the line ends, or its payload begins.
     head: usize,
     form: Form,
 }
 
-#[derive(Clone, Copy)]
 enum Form {
     Absent,
-    Base64 { at: usize },
+    Base64(Payload),
     Bytes { at: usize },
 }
 
@@ -28,54 +29,50 @@ impl Frame {
     /// # Errors
     /// [`Reason::Malformed`] and [`Reason::TooLarge`].
     pub(super) fn parse(whole: Payload) -> Result<Self, Reason> {
-        let line = whole
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .unwrap_or(whole.len());
-        let payload = whole[..line]
-            .windows(2)
-            .position(|pair| pair[0] == b' ' && matches!(pair[1], b':' | b'#' | b'='));
-        let (head, form) = match payload {
-            None => (line, Form::Absent),
-            Some(head) => match whole[head + 1] {
-                b':' => (head, Form::Bytes { at: head + 2 }),
-                b'#' => {
-                    let end = whole[..line].strip_suffix(b"\r").map_or(line, <[u8]>::len);
-                    let is_number = end > head + 2
-                        && whole[head + 2..end].iter().all(u8::is_ascii_digit)
-                        && line < whole.len();
-                    if !is_number {
-                        return Err(Reason::Malformed);
-                    }
-                    (head, Form::Bytes { at: line + 1 })
-                }
-                _ => (head, Form::Base64 { at: head + 2 }),
-            },
-        };
+        let (head, mark) = end_of_head(&whole);
         if head > MAX_LINE {
             return Err(Reason::TooLarge);
         }
+        let form = match mark {
+            None | Some(b'\n') => Form::Absent,
+            Some(b':') => Form::Bytes { at: head + 2 },
+            Some(b'#') => {
+                let line = whole.iter().position(|byte| *byte == b'\n');
+                let line = line.ok_or(Reason::Malformed)?;
+                let length = &whole[head + 2..line];
+                let length = length.strip_suffix(b"\r").unwrap_or(length);
+                if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+                    return Err(Reason::Malformed);
+                }
+                Form::Bytes { at: line + 1 }
+            }
+            Some(_) => Form::Base64(decode_base64(&whole[head + 2..])?),
+        };
 
-        let frame = Self { whole, head, form };
+        let verb = whole[..head].iter().position(|byte| *byte == b' ');
+        let frame = Self {
+            verb: verb.unwrap_or(head),
+            whole,
+            head,
+            form,
+        };
         frame.check()?;
 
         Ok(frame)
     }
 
     pub(super) fn verb(&self) -> &str {
-        let head = self.head();
-
-        head.split(' ').next().unwrap_or(head)
+        str::from_utf8(&self.whole[..self.verb]).unwrap_or_default()
     }
 
     /// Returns the words in their order, still encoded.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
-        self.tokens().filter(|token| !token.contains('='))
+        self.tokens().filter(|token| split_field(token).is_none())
     }
 
     /// Returns the fields in their order, values still encoded.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tokens().filter_map(|token| token.split_once('='))
+        self.tokens().filter_map(split_field)
     }
 
     pub(super) fn field(&self, key: &str) -> Option<&str> {
@@ -86,13 +83,10 @@ impl Frame {
 
     /// Returns the payload, sharing its bytes where they came as they are.
     pub(super) fn data(&self) -> Payload {
-        match self.form {
+        match &self.form {
             Form::Absent => Payload::default(),
-            Form::Bytes { at } => self.whole.slice(at..self.whole.len()),
-            Form::Base64 { at } => STANDARD
-                .decode(&self.whole[at..])
-                .map(Payload::from)
-                .expect("was checked when it was parsed"),
+            Form::Bytes { at } => self.whole.slice(*at..self.whole.len()),
+            Form::Base64(decoded) => decoded.clone(),
         }
     }
 
@@ -106,24 +100,23 @@ impl Frame {
         Text::try_from(self.whole.slice(at..at + token.len())).unwrap_or_default()
     }
 
-    fn head(&self) -> &str {
-        str::from_utf8(&self.whole[..self.head]).unwrap_or_default()
-    }
+    /// Returns what follows the verb, word or field.
+    pub(super) fn tokens(&self) -> Tokens<'_> {
+        let tokens = self.whole.get(self.verb + 1..self.head);
 
-    fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.head().split(' ').skip(1)
+        Tokens(tokens.and_then(|tokens| str::from_utf8(tokens).ok()))
     }
 
     fn check(&self) -> Result<(), Reason> {
-        let head = str::from_utf8(&self.whole[..self.head]).map_err(|_| Reason::Malformed)?;
-        let verb = self.verb();
-        let is_verb =
-            (1..=16).contains(&verb.len()) && verb.bytes().all(|byte| byte.is_ascii_lowercase());
-        if !is_verb || head.bytes().any(|byte| byte < b' ' || byte == 0x7F) {
+        let head = &self.whole[..self.head];
+        let verb = &head[..self.verb];
+        let is_verb = (1..=16).contains(&verb.len()) && verb.iter().all(u8::is_ascii_lowercase);
+        if !is_verb || head.iter().any(|byte| *byte < b' ' || *byte == 0x7F) {
             return Err(Reason::Malformed);
         }
+        str::from_utf8(head).map_err(|_| Reason::Malformed)?;
         for token in self.tokens() {
-            let value = match token.split_once('=') {
+            let value = match split_field(token) {
                 None if token.is_empty() => return Err(Reason::Malformed),
                 None => token,
                 Some((key, value)) if is_key(key) => value,
@@ -133,19 +126,10 @@ impl Frame {
                 decode(value).ok_or(Reason::Malformed)?;
             }
         }
-        match self.form {
+        match &self.form {
             Form::Absent => Ok(()),
-            Form::Base64 { at } => {
-                let length = self.whole.len() - at;
-                if length / 4 * 3 > MAX_PAYLOAD + 2 {
-                    return Err(Reason::TooLarge);
-                }
-                let decoded = STANDARD
-                    .decode(&self.whole[at..])
-                    .map_err(|_| Reason::Malformed)?;
-                check_length(decoded.len())
-            }
-            Form::Bytes { at } => {
+            Form::Base64(decoded) => check_length(decoded.len()),
+            &Form::Bytes { at } => {
                 check_length(self.whole.len() - at)?;
                 if self.whole[at - 1] == b':' && at == self.head + 2 {
                     str::from_utf8(&self.whole[at..]).map_err(|_| Reason::Malformed)?;
@@ -155,6 +139,44 @@ impl Frame {
             }
         }
     }
+}
+
+/// What stands between single spaces.
+pub(super) struct Tokens<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        let Some(end) = rest.bytes().position(|byte| byte == b' ') else {
+            self.0 = None;
+            return Some(rest);
+        };
+        self.0 = Some(&rest[end + 1..]);
+
+        Some(&rest[..end])
+    }
+}
+
+/// Returns where the head of a frame ends, and what ends it: the end of its line, or the mark of a payload behind a space.
+fn end_of_head(whole: &[u8]) -> (usize, Option<u8>) {
+    let mut before = 0;
+    for (at, byte) in whole.iter().enumerate() {
+        match byte {
+            b'\n' => return (at, Some(b'\n')),
+            b':' | b'#' | b'=' if before == b' ' => return (at - 1, Some(*byte)),
+            _ => before = *byte,
+        }
+    }
+
+    (whole.len(), None)
+}
+
+pub(super) fn split_field(token: &str) -> Option<(&str, &str)> {
+    let at = token.bytes().position(|byte| byte == b'=')?;
+
+    Some((&token[..at], &token[at + 1..]))
 }
 
 /// Writes `text` as a word.
@@ -180,6 +202,17 @@ fn encode(byte: u8, is_plain: bool, text: &str, at: usize, line: &mut String) {
     }
 }
 
+fn decode_base64(encoded: &[u8]) -> Result<Payload, Reason> {
+    if encoded.len() / 4 * 3 > MAX_PAYLOAD + 2 {
+        return Err(Reason::TooLarge);
+    }
+
+    STANDARD
+        .decode(encoded)
+        .map(Payload::from)
+        .map_err(|_| Reason::Malformed)
+}
+
 /// Decodes `%XX`; `None` if that is malformed.
 pub(super) fn decode(token: &str) -> Option<Cow<'_, str>> {
     if !token.contains('%') {
@@ -201,7 +234,7 @@ pub(super) fn decode(token: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_key(key: &str) -> bool {
-    key.starts_with(|first: char| first.is_ascii_lowercase())
+    key.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && key
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
