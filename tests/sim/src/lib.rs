@@ -1,0 +1,3 @@
+//! sim
+mod chance;
+mod wire;
