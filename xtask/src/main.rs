@@ -7,6 +7,7 @@
 mod bench;
 mod setup;
 mod shell;
+mod sim;
 mod test;
 mod wasm;
 
@@ -29,6 +30,10 @@ enum Chore {
     },
     /// Checks licences, advisories and sources of all dependencies, with cargo-deny.
     Deny,
+    /// Tells the run of a simulated schedule from a file, line by line.
+    Replay(sim::Replay),
+    /// Simulates a client through random schedules, and writes down those that break a rule.
+    Sim(sim::Sim),
     /// Prints what a browser downloads.
     Size {
         /// One JSON object a row.
@@ -45,6 +50,8 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench { bench } => bench.run(),
         Chore::Deny => setup::deny(),
+        Chore::Replay(replay) => replay.run(),
+        Chore::Sim(sim) => sim.run(),
         Chore::Size { json } => wasm::print_size(json),
         Chore::Test => test::run_all(),
         Chore::Wasm => wasm::build().map(|_| ()),

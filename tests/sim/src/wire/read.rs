@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::frame::{Flaw, Frame, number};
+use super::frame::{Flaw, Frame};
 
 /// Reads all frames of a request's body or of a message, up to its end or the first flaw.
 pub(crate) fn read_all(bytes: &[u8]) -> (Vec<Frame>, Option<Flaw>) {
@@ -155,13 +155,6 @@ fn decode(token: &str) -> Result<String, Flaw> {
     }
 
     String::from_utf8(bytes).map_err(|_| Flaw::Malformed)
-}
-
-/// Reads what stands for a subscription's start: `None` if it breaks the grammar.
-pub(crate) fn position(text: &str) -> Option<(&str, u64)> {
-    let (epoch, seq) = text.rsplit_once(':')?;
-
-    Some((epoch, number(seq)?))
 }
 
 const LONGEST_LINE: usize = 4096;

@@ -109,7 +109,9 @@ fn frame(value: &Value) -> Frame {
     Frame {
         verb: text(&value["verb"]),
         words: words.map(text).collect(),
-        fields: fields.map(|(key, value)| (key.clone(), text(value))).collect(),
+        fields: fields
+            .map(|(key, value)| (key.clone(), text(value)))
+            .collect(),
         data: match (&value["data"], &value["data64"]) {
             (Value::String(text), _) => text.as_bytes().to_vec(),
             (_, Value::String(text)) => STANDARD.decode(text).unwrap(),

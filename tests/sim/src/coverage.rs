@@ -1,0 +1,179 @@
+//! What runs have come through.
+
+use std::{collections::BTreeMap, fmt};
+
+use downlink_core::{Delivery, Outcome, State, TransportKind, Trial};
+
+use crate::fault::Fault;
+
+/// What happened in a run, or in many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// Runs.
+    pub runs: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Runs that never were connected.
+    pub never_connected: u64,
+    /// Runs that ended before the application closed them.
+    pub closed: u64,
+    /// Events delivered.
+    pub events: u64,
+    /// Calls of the client with I/O.
+    pub inputs: u64,
+    /// Timeouts handled.
+    pub timeouts: u64,
+    /// Times that each state was entered.
+    pub states: BTreeMap<&'static str, u64>,
+    /// Gaps, by reason.
+    pub gaps: BTreeMap<String, u64>,
+    /// Ends of connections, by transport and how.
+    pub trials: BTreeMap<(&'static str, &'static str), u64>,
+    /// Steps, by fault and where the client stood.
+    cells: Cells,
+    was_connected: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Cells([[u64; PLACES]; Fault::ALL.len()]);
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self([[0; PLACES]; Fault::ALL.len()])
+    }
+}
+
+impl Coverage {
+    pub(crate) fn count_delivery(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Event(_) => self.events += 1,
+            Delivery::Gap(gap) => *self.gaps.entry(gap.why.to_string()).or_default() += 1,
+        }
+    }
+
+    pub(crate) fn count_state(&mut self, state: &State) {
+        self.was_connected |= matches!(state, State::Connected { .. });
+        *self.states.entry(state.name()).or_default() += 1;
+    }
+
+    pub(crate) fn count_trial(&mut self, trial: &Trial) {
+        let outcome = match &trial.outcome {
+            Outcome::Failed(_) => "failed",
+            Outcome::Lost(_) => "lost",
+            Outcome::Outrun => "outrun",
+            Outcome::Succeeded => "succeeded",
+            Outcome::Won => "won",
+        };
+        let transport = trial.transport.name();
+        *self.trials.entry((transport, outcome)).or_default() += 1;
+    }
+
+    pub(crate) fn count_step(&mut self, faults: impl Iterator<Item = Fault>, state: &State) {
+        self.steps += 1;
+        let place = match state {
+            State::Connected { transport } => match transport {
+                TransportKind::WebSocket => 0,
+                TransportKind::Sse => 1,
+                TransportKind::Stream => 2,
+                TransportKind::LongPoll => 3,
+                TransportKind::Poll => 4,
+            },
+            State::Connecting { .. } => 5,
+            State::Disconnected { .. } => 6,
+        };
+        let mut is_well = true;
+        for fault in faults {
+            is_well = false;
+            self.cells.0[fault.index()][place] += 1;
+        }
+        if is_well {
+            self.cells.0[Fault::None.index()][place] += 1;
+        }
+    }
+
+    /// A run is over.
+    pub(crate) fn finish(mut self) -> Self {
+        self.runs = 1;
+        self.never_connected = u64::from(!self.was_connected);
+
+        self
+    }
+
+    /// Adds what others came through.
+    pub fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.steps += other.steps;
+        self.never_connected += other.never_connected;
+        self.closed += other.closed;
+        self.events += other.events;
+        self.inputs += other.inputs;
+        self.timeouts += other.timeouts;
+        for (state, count) in &other.states {
+            *self.states.entry(state).or_default() += count;
+        }
+        for (why, count) in &other.gaps {
+            *self.gaps.entry(why.clone()).or_default() += count;
+        }
+        for (trial, count) in &other.trials {
+            *self.trials.entry(*trial).or_default() += count;
+        }
+        for (row, other) in self.cells.0.iter_mut().zip(&other.cells.0) {
+            for (cell, count) in row.iter_mut().zip(other) {
+                *cell += count;
+            }
+        }
+    }
+
+    /// How many cells of fault and place no step was in.
+    pub fn empty_cells(&self) -> usize {
+        self.cells
+            .0
+            .iter()
+            .flatten()
+            .filter(|count| **count == 0)
+            .count()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} runs of {} steps, {} events, {} inputs, {} timeouts",
+            self.runs, self.steps, self.events, self.inputs, self.timeouts
+        )?;
+        writeln!(
+            f,
+            "{} never connected, {} ended by themselves",
+            self.never_connected, self.closed
+        )?;
+        writeln!(f, "states {:?}", self.states)?;
+        writeln!(f, "gaps   {:?}", self.gaps)?;
+        for ((transport, outcome), count) in &self.trials {
+            writeln!(f, "trial  {transport:<10} {outcome:<10} {count:>9}")?;
+        }
+        write!(f, "{:<18}", "steps with")?;
+        for place in NAMES {
+            write!(f, "{place:>13}")?;
+        }
+        for fault in Fault::ALL {
+            write!(f, "\n{:<18}", format!("{fault:?}"))?;
+            for count in self.cells.0[fault.index()] {
+                write!(f, "{count:>13}")?;
+            }
+        }
+
+        Ok(())
+    }
+}
+
+const PLACES: usize = 7;
+const NAMES: [&str; PLACES] = [
+    "websocket",
+    "sse",
+    "stream",
+    "long-poll",
+    "poll",
+    "connecting",
+    "disconnected",
+];

@@ -1,0 +1,188 @@
+//! The reference model: what a client owes its application, checked at each thing that it says.
+
+mod attempts;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use downlink_core::{Delivery, Outcome, Role, State, SubscriptionId, Trial};
+
+use self::{attempts::Attempts, ledger::Ledger};
+use crate::{
+    adapter::{Told, Unfinished},
+    channel::{Channel, Place},
+    rule::{Broken, Rule},
+    server::{Confirmed, Servers},
+};
+
+pub(crate) use self::ledger::{Begins, Bounds, Wish};
+
+/// Holds what a client says against the servers' logs.
+pub(crate) struct Model {
+    ledgers: BTreeMap<SubscriptionId, Ledger>,
+    attempts: Attempts,
+    queue_count: usize,
+    queue_bytes: usize,
+    /// The application closed the client.
+    pub(crate) was_closed: bool,
+    scratch: Scratch,
+}
+
+/// Room for what is made again at each event.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) data: Vec<u8>,
+    pub(crate) cursor: String,
+}
+
+impl Model {
+    pub(crate) fn new(queue_count: usize, queue_bytes: usize) -> Self {
+        Self {
+            ledgers: BTreeMap::new(),
+            attempts: Attempts::default(),
+            queue_count,
+            queue_bytes,
+            was_closed: false,
+            scratch: Scratch::default(),
+        }
+    }
+
+    pub(crate) fn on_subscribe(&mut self, id: SubscriptionId, wish: Wish) {
+        let is_alone = !self
+            .ledgers
+            .values()
+            .any(|ledger| ledger.is_open() && ledger.channel == wish.channel);
+        self.ledgers.insert(id, Ledger::new(wish, is_alone));
+    }
+
+    pub(crate) fn on_unsubscribe(&mut self, id: SubscriptionId) {
+        if let Some(ledger) = self.ledgers.get_mut(&id) {
+            ledger.may_end = true;
+        }
+    }
+
+    pub(crate) fn on_finished(&mut self, id: SubscriptionId, deliveries: &[Unfinished]) {
+        if let Some(ledger) = self.ledgers.get_mut(&id) {
+            ledger.unfinished.0 -= deliveries.len();
+            ledger.unfinished.1 -= deliveries.iter().map(|one| one.bytes).sum::<usize>();
+        }
+    }
+
+    /// A snapshot hook answered with this position: what comes next follows it.
+    pub(crate) fn on_snapshot(&mut self, id: SubscriptionId, place: Place) {
+        if let Some(ledger) = self.ledgers.get_mut(&id) {
+            ledger.on_snapshot(place);
+        }
+    }
+
+    /// A relative start was resolved, in frames that reach the client.
+    pub(crate) fn on_confirmed(&mut self, confirmed: &Confirmed) {
+        for ledger in self.ledgers.values_mut() {
+            ledger.on_confirmed(confirmed);
+        }
+    }
+
+    /// # Errors
+    /// The rule that is broken by what the client says.
+    pub(crate) fn on_told(
+        &mut self,
+        told: &Told,
+        servers: &Servers,
+        now: u64,
+    ) -> Result<(), Broken> {
+        match told {
+            Told::Delivery(id, delivery) => self.on_delivery(*id, delivery, &servers.channels, now),
+            Told::Ended(id, reason) => {
+                let ledger = self.ledgers.get_mut(id).filter(|ledger| ledger.is_open());
+                let Some(ledger) = ledger else {
+                    return Err(Broken::new(Rule::Ended, format!("{id:?} ends twice")));
+                };
+                let may_end = self.was_closed
+                    || ledger.may_end
+                    || servers.verdicts.channels[ledger.channel]
+                    || servers.verdicts.is_final
+                    || servers.verdicts.is_foreign;
+                if !may_end {
+                    let detail = format!("{id:?} ends without cause: {reason}");
+                    return Err(Broken::new(Rule::Ended, detail));
+                }
+                ledger.close();
+                Ok(())
+            }
+            Told::State(state) => self.on_state(state, servers),
+            Told::Trial(trial) => self.on_trial(trial, now),
+            Told::Nothing | Told::Snapshot(_) => Ok(()),
+        }
+    }
+
+    fn on_delivery(
+        &mut self,
+        id: SubscriptionId,
+        delivery: &Delivery,
+        channels: &[Channel],
+        now: u64,
+    ) -> Result<(), Broken> {
+        let Some(ledger) = self.ledgers.get_mut(&id).filter(|ledger| ledger.is_open()) else {
+            let detail = format!("{id:?} has ended, and gets more");
+            return Err(Broken::new(Rule::Ended, detail));
+        };
+        let channel = &channels[ledger.channel];
+        match delivery {
+            Delivery::Event(event) => ledger.on_event(event, channel, &mut self.scratch, now)?,
+            Delivery::Gap(gap) => ledger.on_gap(gap, channel, now)?,
+        }
+        let (count, bytes) = ledger.unfinished;
+        if count > self.queue_count + 1 || bytes > self.queue_bytes + LARGEST {
+            let detail = format!("{id:?} has {count} deliveries of {bytes} bytes unfinished");
+            return Err(Broken::new(Rule::Queue, detail));
+        }
+
+        Ok(())
+    }
+
+    fn on_state(&self, state: &State, servers: &Servers) -> Result<(), Broken> {
+        let State::Disconnected {
+            reason: Some(reason),
+            retry_at: None,
+        } = state
+        else {
+            return Ok(());
+        };
+        let verdicts = &servers.verdicts;
+        if self.was_closed || verdicts.is_final || verdicts.is_foreign {
+            return Ok(());
+        }
+
+        Err(Broken::new(Rule::Closed, reason.to_string()))
+    }
+
+    fn on_trial(&mut self, trial: &Trial, now: u64) -> Result<(), Broken> {
+        let is_attempt = match (&trial.outcome, trial.role) {
+            (Outcome::Won, _) | (_, Role::Successor) => false,
+            (
+                Outcome::Failed(_) | Outcome::Lost(_) | Outcome::Outrun | Outcome::Succeeded,
+                Role::Opening | Role::Probe | Role::Start,
+            ) => true,
+        };
+        if !is_attempt {
+            return Ok(());
+        }
+        let lasted = u64::try_from(trial.lasted.as_millis()).unwrap_or(u64::MAX);
+
+        self.attempts.note(now.saturating_sub(lasted))
+    }
+
+    /// Subscriptions that live and have not come to their log's end.
+    pub(crate) fn behind(&self, channels: &[Channel]) -> Vec<String> {
+        self.ledgers
+            .iter()
+            .filter(|(_, ledger)| ledger.is_open() && !ledger.is_at_end(&channels[ledger.channel]))
+            .map(|(id, ledger)| format!("{id:?} of channel {} {ledger:?}", ledger.channel))
+            .collect()
+    }
+}
+
+/// No event of these runs is larger.
+const LARGEST: usize = 4_096;

@@ -1,0 +1,90 @@
+//! The simulation: many random schedules, and one told as a story.
+
+use std::{path::PathBuf, thread, time::Instant};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use serde_json::json;
+
+use crate::shell::target;
+
+#[derive(Args)]
+pub(crate) struct Sim {
+    /// How many schedules.
+    #[arg(long, default_value_t = 20_000)]
+    schedules: u64,
+    /// Steps of the longest one; the shortest has a third of them.
+    #[arg(long, default_value_t = 450)]
+    steps: usize,
+    /// The seed of the first schedule; each further one has the next.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads; all cores by default.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// One JSON object a row.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// A schedule that `cargo xtask sim` wrote.
+    file: PathBuf,
+}
+
+impl Sim {
+    /// Fails if a rule was broken, and says by which schedule.
+    pub(crate) fn run(self) -> Result<()> {
+        let threads = match self.threads {
+            Some(threads) => threads,
+            None => thread::available_parallelism()?.get(),
+        };
+        let folder = target().join("sim");
+        let started = Instant::now();
+        let report =
+            downlink_sim::explore(self.schedules, self.steps, self.seed, threads, &folder)?;
+        let took = started.elapsed().as_secs_f64();
+        if self.json {
+            println!(
+                "{}",
+                json!({
+                    "schedules": self.schedules,
+                    "steps": report.coverage.steps,
+                    "seconds": took,
+                    "events": report.coverage.events,
+                    "never_connected": report.coverage.never_connected,
+                    "failures": report.failures,
+                })
+            );
+        } else {
+            println!("{}", report.coverage);
+            println!("{} schedules in {took:.1} s", self.schedules);
+        }
+        for (rule, finding) in &report.findings {
+            println!("\n{rule:?} was broken {} times:", finding.count);
+            println!("{}", finding.violation);
+            println!("cargo xtask replay {}", finding.path.display());
+        }
+        ensure!(
+            report.failures == 0,
+            "{} schedules break a rule",
+            report.failures
+        );
+
+        Ok(())
+    }
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> Result<()> {
+        let (lines, result) = downlink_sim::replay(&self.file)?;
+        for line in lines {
+            println!("{line}");
+        }
+        result?;
+        println!("no rule is broken");
+
+        Ok(())
+    }
+}
