@@ -78,11 +78,11 @@ impl Sim {
 
 impl Replay {
     pub(crate) fn run(self) -> Result<()> {
-        let (lines, result) = downlink_sim::replay(&self.file)?;
-        for line in lines {
+        let story = downlink_sim::replay(&self.file)?;
+        for line in story.lines {
             println!("{line}");
         }
-        result?;
+        story.end?;
         println!("no rule is broken");
 
         Ok(())

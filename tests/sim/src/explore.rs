@@ -16,7 +16,7 @@ use proptest::{
 use crate::{
     coverage::Coverage,
     rule::{Rule, Violation},
-    run::{narrate, run},
+    run::{Story, narrate, run},
     schedule::Schedule,
     shrink::shrink,
     strategy::schedules,
@@ -119,7 +119,7 @@ pub fn explore(
 ///
 /// # Errors
 /// If the file cannot be read, or is no schedule.
-pub fn replay(path: &Path) -> io::Result<(Vec<String>, Result<Coverage, Box<Violation>>)> {
+pub fn replay(path: &Path) -> io::Result<Story> {
     let schedule = Schedule::from_text(&fs::read_to_string(path)?)?;
 
     Ok(narrate(&schedule))

@@ -35,7 +35,7 @@ pub use crate::{
     explore::{Finding, Report, explore, replay},
     fault::{Fault, HopFault, ServerFault},
     rule::{Rule, Violation},
-    run::{narrate, run},
+    run::{Story, narrate, run},
     schedule::{Action, Hint, Hook, Reading, Schedule, Setup, Start, Step},
     shrink::shrink,
     strategy::schedules,

@@ -31,11 +31,23 @@ pub fn run(schedule: &Schedule) -> Result<Coverage, Box<Violation>> {
     }
 }
 
-/// Runs a schedule, and tells all that happens.
-pub fn narrate(schedule: &Schedule) -> (Vec<String>, Result<Coverage, Box<Violation>>) {
-    let (result, timeline) = attempt(schedule, usize::MAX);
+/// A run, told.
+#[derive(Debug)]
+pub struct Story {
+    /// What happened, line by line.
+    pub lines: Vec<String>,
+    /// How it ended.
+    pub end: Result<Coverage, Box<Violation>>,
+}
 
-    (timeline, result.map_err(Box::new))
+/// Runs a schedule, and tells all that happens.
+pub fn narrate(schedule: &Schedule) -> Story {
+    let (result, lines) = attempt(schedule, usize::MAX);
+
+    Story {
+        lines,
+        end: result.map_err(Box::new),
+    }
 }
 
 fn attempt(schedule: &Schedule, keeps: usize) -> (Result<Coverage, Violation>, Vec<String>) {
