@@ -148,6 +148,15 @@ impl Client {
 
     /// Lets a connection that another one has replaced come to its end.
     pub(super) fn retire(&mut self, id: ConnectionId) {
+        let drained = self
+            .connections
+            .iter()
+            .position(|connection| connection.is_draining);
+        if let Some(at) = drained {
+            // A set that changes often must not leave one behind each time.
+            let older = self.connections[at].id;
+            self.drop_drained(older);
+        }
         if self.tell(id, Intent::Quiesce) != Uptake::Taken {
             self.discard(id, Outcome::Succeeded);
             return;
@@ -159,6 +168,12 @@ impl Client {
         connection.is_draining = true;
         let trial = connection.trial(Outcome::Succeeded, now);
         self.notify(Notice::Trial(trial));
+    }
+
+    fn drop_drained(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.take(id) {
+            self.hang_up(&connection);
+        }
     }
 
     /// Ends the I/O of a connection.

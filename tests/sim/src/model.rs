@@ -14,7 +14,7 @@ use crate::{
     adapter::{Told, Unfinished},
     channel::{Channel, Place},
     rule::{Broken, Rule},
-    server::{Confirmed, Servers},
+    server::{Asked, Confirmed, Servers},
 };
 
 pub(crate) use self::ledger::{Begins, Bounds, Wish};
@@ -49,11 +49,17 @@ impl Model {
         }
     }
 
-    pub(crate) fn on_subscribe(&mut self, id: SubscriptionId, wish: Wish) {
-        let is_alone = !self
+    pub(crate) fn on_subscribe(&mut self, id: SubscriptionId, mut wish: Wish) {
+        let others = self
             .ledgers
             .values()
-            .any(|ledger| ledger.is_open() && ledger.channel == wish.channel);
+            .filter(|ledger| ledger.channel == wish.channel);
+        // Who joins others gets what is under way to them.
+        let reached = others.clone().filter_map(Ledger::reached).max();
+        if let (Begins::Relative(Asked::Now, bounds), Some(reached)) = (&mut wish.begins, reached) {
+            bounds.0 = bounds.0.min(reached);
+        }
+        let is_alone = others.clone().all(|ledger| !ledger.is_open());
         self.ledgers.insert(id, Ledger::new(wish, is_alone));
     }
 

@@ -29,7 +29,6 @@ pub(super) struct Http {
     fresh: bool,
     quiescing: bool,
     max_payload: usize,
-    beat: Duration,
     /// The server was heard over this connection.
     is_known: bool,
     stage: Stage,
@@ -73,7 +72,6 @@ impl Http {
             fresh: plan.fresh,
             quiescing: false,
             max_payload: plan.max_payload,
-            beat: DEFAULT_BEAT,
             is_known: false,
             stage: Stage::Asking(Exchange::new(
                 plan.role,
@@ -128,7 +126,6 @@ impl Http {
     }
 
     fn handle_frame(&mut self, frame: &Frame, out: &mut Out, now: Instant) -> Result<(), Reason> {
-        let silence = self.silence();
         let Stage::Asking(exchange) = &mut self.stage else {
             return Ok(());
         };
@@ -145,9 +142,9 @@ impl Http {
             Meaning::Hi { beat, .. } => {
                 exchange.first_frame = Some(now);
                 self.is_known = true;
-                self.beat = beat;
                 out.facts.push(Fact::Hi);
-                out.facts.push(Fact::Silence(Some(silence)));
+                // A beat that is overdue by half an interval is a loss.
+                out.facts.push(Fact::Silence(Some(beat * 3 / 2)));
             }
             Meaning::Nothing => {}
             Meaning::Welcome { fact, hold, .. } => {
@@ -251,11 +248,6 @@ impl Http {
             TransportKind::Sse | TransportKind::Stream => true,
             TransportKind::LongPoll | TransportKind::Poll | TransportKind::WebSocket => false,
         }
-    }
-
-    /// A beat that is overdue by half an interval is a loss.
-    fn silence(&self) -> Duration {
-        self.beat * 3 / 2
     }
 }
 
@@ -409,4 +401,3 @@ const OPENING_PATIENCE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(5);
 const FIRST_GRACE: Duration = Duration::from_secs(10);
 const APART: Duration = Duration::from_millis(20);
-const DEFAULT_BEAT: Duration = Duration::from_secs(5);

@@ -78,6 +78,15 @@ impl Ledger {
         !self.has_ended
     }
 
+    /// How far it is known to have come.
+    pub(crate) fn reached(&self) -> Option<Place> {
+        match &self.position {
+            Position::At(place) => Some(*place),
+            Position::Relative(candidates) => candidates.iter().max().copied(),
+            Position::Snapshot => None,
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         self.has_ended = true;
     }
