@@ -72,10 +72,9 @@ impl Connection {
             }
             Some(silence) => {
                 timers.set(Timer::Silence(self.id), now + silence);
-                timers.set(
-                    Timer::Probe(self.id),
-                    now + silence.saturating_sub(PROBE_ANSWER),
-                );
+                // Not before the beat is due, however short the interval is.
+                let quiet = silence.saturating_sub(PROBE_ANSWER).max(silence * 2 / 3);
+                timers.set(Timer::Probe(self.id), now + quiet);
             }
         }
     }

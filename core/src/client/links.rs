@@ -79,7 +79,8 @@ impl Client {
         let is_asked = self
             .connection(id)
             .is_some_and(|connection| connection.is_asked);
-        if is_asked {
+        let deadline = self.timers.deadline(Timer::Silence(id));
+        if is_asked && deadline.is_some_and(|at| at > self.now) {
             return;
         }
         match self.tell(id, Intent::Probe) {

@@ -55,7 +55,8 @@ impl Model {
             .values()
             .filter(|ledger| ledger.channel == wish.channel);
         // Who joins others gets what is under way to them.
-        let reached = others.clone().filter_map(Ledger::reached).max();
+        let live = others.clone().filter(|ledger| ledger.is_of_now());
+        let reached = live.filter_map(Ledger::reached).max();
         if let (Begins::Relative(Asked::Now, bounds), Some(reached)) = (&mut wish.begins, reached) {
             bounds.0 = bounds.0.min(reached);
         }

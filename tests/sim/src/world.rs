@@ -16,6 +16,7 @@ use crate::{
     app::App,
     chance::Chance,
     coverage::Coverage,
+    fault::Fault,
     model::Model,
     network::Network,
     queue::{Happening, Queue},
@@ -138,7 +139,12 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Broken> {
+        let is_parted = self.network.suffers(Fault::Partition, self.now) || !self.parked.is_empty();
         match happening {
+            // What comes behind something that is kept back is kept back too.
+            Happening::Arrive(..) | Happening::Hear(..) | Happening::Request(_) if is_parted => {
+                self.parked.push(happening);
+            }
             Happening::Arrive(..) | Happening::Read(_) | Happening::Snapshot(_) if self.sleeps => {
                 self.late.push(happening);
             }

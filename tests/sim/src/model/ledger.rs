@@ -78,6 +78,11 @@ impl Ledger {
         !self.has_ended
     }
 
+    /// Whether it began with what came next.
+    pub(crate) fn is_of_now(&self) -> bool {
+        matches!(self.wish.begins, Begins::Relative(Asked::Now, _))
+    }
+
     /// How far it is known to have come.
     pub(crate) fn reached(&self) -> Option<Place> {
         match &self.position {

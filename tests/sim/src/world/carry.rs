@@ -128,15 +128,10 @@ impl World {
 
     /// Something arrives at the client.
     pub(super) fn arrive(&mut self, io: IoId, down: Down) -> Result<(), Broken> {
-        let is_parted = self.network.suffers(Fault::Partition, self.now);
         let link = self.network.links.get_mut(&io);
         let Some(link) = link.filter(|link| link.fate != Fate::Dead) else {
             return Ok(());
         };
-        if is_parted {
-            self.parked.push(Happening::Arrive(io, down));
-            return Ok(());
-        }
         let is_socket = link.is_socket();
         self.timeline.note(self.now, || match &down {
             Down::Bytes(bytes, _) => format!("{io:?} < {}", readable(bytes)),

@@ -94,9 +94,7 @@ impl World {
         let Some(link) = self.network.links.get(&io).filter(|link| link.is_alive()) else {
             return;
         };
-        if self.network.suffers(Fault::Partition, self.now) {
-            self.parked.push(Happening::Hear(io, bytes, sent));
-        } else if link.lets_through != Some(0) {
+        if link.lets_through != Some(0) {
             self.servers.hear(io, &bytes, sent, self.now);
         }
     }
@@ -109,9 +107,6 @@ impl World {
             return;
         };
         let (is_socket, is_pooled) = (link.is_socket(), link.is_pooled);
-        if suffers(Fault::Partition) {
-            return self.parked.push(Happening::Request(io));
-        }
         if link.fate == Fate::Stale {
             return self.send_down(io, Down::Reset, 0);
         }
