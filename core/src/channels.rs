@@ -326,14 +326,7 @@ impl Channels {
         }
         self.standings
             .set(connection, id, Some(Standing::Confirmed(at)));
-        for follower in self.feeds[index].followers.clone() {
-            if let Ok(at) = self.find_consumer(follower)
-                && let Some(hook) = &mut self.consumers[at].hook
-            {
-                hook.is_unproven = false;
-                hook.was_refused = false;
-            }
-        }
+        self.prove_cursors(index);
         self.merge(index);
 
         Ok(())
@@ -561,6 +554,9 @@ impl Channels {
         let feed = &mut self.feeds[kept];
         feed.followers.extend(followers);
         feed.is_live |= is_live;
+        if self.standings.is_confirmed(id) {
+            self.prove_cursors(kept);
+        }
         self.remove_feed(gone);
     }
 
@@ -570,6 +566,24 @@ impl Channels {
         let (id, channel) = (*id, channel.clone());
         let feed = self.join(id, &channel, Position::At(cursor));
         self.consumers[at].phase = Phase::Following(feed);
+        if let Ok(index) = self.find_feed(feed)
+            && self.standings.is_confirmed(feed)
+        {
+            self.prove_cursors(index);
+        }
+    }
+
+    /// The server goes on from where the followers of this feed wanted to.
+    fn prove_cursors(&mut self, index: usize) {
+        let followers = &self.feeds[index].followers;
+        for consumer in &mut self.consumers {
+            if let Some(hook) = &mut consumer.hook
+                && followers.contains(&consumer.id)
+            {
+                hook.is_unproven = false;
+                hook.was_refused = false;
+            }
+        }
     }
 
     /// Finds or makes a feed at `position`.

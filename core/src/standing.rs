@@ -81,6 +81,14 @@ impl Standings {
         self.0.iter().any(|link| link.find(feed).is_ok())
     }
 
+    /// Whether any connection has confirmed `feed`.
+    pub(crate) fn is_confirmed(&self, feed: FeedId) -> bool {
+        self.0.iter().any(|link| {
+            link.find(feed)
+                .is_ok_and(|at| matches!(link.standings[at].1, Standing::Confirmed(_)))
+        })
+    }
+
     fn link(&self, connection: ConnectionId) -> Option<&Link> {
         self.0.iter().find(|link| link.connection == connection)
     }

@@ -85,10 +85,12 @@ impl Ledger {
 
     /// How far it is known to have come.
     pub(crate) fn reached(&self) -> Option<Place> {
-        match &self.position {
-            Position::At(place) => Some(*place),
-            Position::Relative(candidates) => candidates.iter().max().copied(),
-            Position::Snapshot => None,
+        match (&self.position, &self.wish.begins) {
+            (Position::At(place), _) => Some(*place),
+            (Position::Relative(candidates), Begins::Relative(_, Bounds(least))) => {
+                Some(candidates.iter().max().copied().unwrap_or(*least))
+            }
+            (Position::Relative(_) | Position::Snapshot, _) => None,
         }
     }
 
@@ -230,7 +232,8 @@ impl Ledger {
                 let log = &channel.logs[to.log];
                 from < to
                     && (from.seq + 1..=to.seq).all(|seq| log.is_excused(seq))
-                    && !log.is_hidden(from.seq, to.seq)
+                    // What is no longer kept may have been nothing for this session: nobody can tell.
+                    && (to.seq <= log.trimmed || !log.is_hidden(from.seq, to.seq))
             }
         };
         if !is_true {

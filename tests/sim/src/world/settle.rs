@@ -117,6 +117,7 @@ impl World {
         }
         let wait = self.servers.verdicts.wait_until.saturating_sub(self.now);
         self.pass(QUIET + wait)?;
+        self.catch_up()?;
         for _ in 0..10 {
             for channel in 0..self.servers.channels.len() {
                 self.publish(channel, 1, false);
@@ -129,6 +130,21 @@ impl World {
         self.model.was_closed = true;
         self.command(Command::Close)?;
         self.pass(QUIET)
+    }
+
+    /// A small queue on a long way takes its time to empty a long log: as long as it goes on, it may.
+    fn catch_up(&mut self) -> Result<(), Broken> {
+        let mut before = Vec::new();
+        for _ in 0..MOST_ROUNDS {
+            let behind = self.model.behind(&self.servers.channels);
+            if behind == before {
+                break;
+            }
+            before = behind;
+            self.pass(ROUND)?;
+        }
+
+        Ok(())
     }
 
     fn check_settled(&mut self) -> Result<(), Broken> {
@@ -155,6 +171,8 @@ impl World {
     }
 }
 
+const ROUND: u64 = 20_000;
+const MOST_ROUNDS: u32 = 50;
 const QUIET: u64 = 60_000;
 /// A poll asks every five seconds.
 const GRACE: u64 = 7_000;
