@@ -239,6 +239,14 @@ impl Channels {
             .all(|feed| self.is_confirmed(feed, heir))
     }
 
+    /// Whether `heir` was asked for every feed that `old` has confirmed.
+    pub(crate) fn may_complete(&self, heir: ConnectionId, old: ConnectionId) -> bool {
+        self.feeds
+            .iter()
+            .filter(|feed| self.is_confirmed(feed, old))
+            .all(|feed| self.standings.find(heir, feed.id).is_some())
+    }
+
     /// Takes what `connection` says of a feed.
     ///
     /// # Errors

@@ -291,11 +291,12 @@ impl Race {
     pub(crate) fn on_outdated(
         &mut self,
         connection: ConnectionId,
+        wait: Duration,
         timers: &mut Timers,
         now: Instant,
     ) {
         self.trials.retain(|trial| trial.connection != connection);
-        self.climb_after(Duration::ZERO, timers, now);
+        self.climb_after(wait, timers, now);
     }
 
     /// On another network everything may be different: nothing is left out any more, and better ranks are tried at once.

@@ -143,8 +143,11 @@ impl Client {
             return;
         };
         self.hang_up(&connection);
-        let trial = connection.trial(outcome, self.now);
-        self.notify(Notice::Trial(trial));
+        // What comes to its end has had its trial.
+        if !connection.is_draining {
+            let trial = connection.trial(outcome, self.now);
+            self.notify(Notice::Trial(trial));
+        }
     }
 
     /// Lets a connection that another one has replaced come to its end.
@@ -156,7 +159,7 @@ impl Client {
         if let Some(at) = drained {
             // A set that changes often must not leave one behind each time.
             let older = self.connections[at].id;
-            self.drop_drained(older);
+            self.discard(older, Outcome::Succeeded);
         }
         if self.tell(id, Intent::Quiesce) != Uptake::Taken {
             self.discard(id, Outcome::Succeeded);
@@ -169,12 +172,6 @@ impl Client {
         connection.is_draining = true;
         let trial = connection.trial(Outcome::Succeeded, now);
         self.notify(Notice::Trial(trial));
-    }
-
-    fn drop_drained(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.take(id) {
-            self.hang_up(&connection);
-        }
     }
 
     /// Ends the I/O of a connection.

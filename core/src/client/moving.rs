@@ -72,8 +72,12 @@ impl Client {
             .filter(|id| self.race.is_trial(*id))
             .collect();
         for climber in climbers {
-            if self.update(climber) == Uptake::NeedsSuccessor {
-                self.race.on_outdated(climber, &mut self.timers, self.now);
+            // What it lacks an heir can bring later, unless the primary has it: then it can never take over.
+            if self.update(climber) == Uptake::NeedsSuccessor
+                && !self.channels.may_complete(climber, primary)
+            {
+                self.race
+                    .on_outdated(climber, RETRY_CLIMB, &mut self.timers, self.now);
                 self.discard(climber, Outcome::Outrun);
             }
         }
@@ -159,6 +163,9 @@ impl Client {
     fn on_promoted(&mut self, id: ConnectionId) {
         self.was_connected = true;
         self.fresh = false;
+        if let Some(successor) = self.successor {
+            self.discard(successor, Outcome::Outrun);
+        }
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -341,4 +348,6 @@ impl Client {
 }
 
 const LONGEST_CLIMB_WAIT: Duration = Duration::from_secs(60);
+/// A set that changes often must not spend the attempts of a minute.
+const RETRY_CLIMB: Duration = Duration::from_secs(1);
 const RETRY_SUCCESSOR: Duration = Duration::from_secs(1);

@@ -291,7 +291,9 @@ fn a_climber_that_got_outdated_is_tried_again_without_blame() {
     world.pass(1);
 
     let pigeon = world.connection(PIGEON);
-    world.race.on_outdated(pigeon, &mut world.timers, world.now);
+    world
+        .race
+        .on_outdated(pigeon, Duration::ZERO, &mut world.timers, world.now);
     world.pass(1);
 
     assert_eq!(
