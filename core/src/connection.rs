@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) drain: Option<Instant>,
     /// A sign of life was asked for, and has not come.
     pub(crate) is_asked: bool,
+    /// An heir vouched for it since it was heard.
+    is_trusted: bool,
     /// Silence for so long means loss.
     pub(crate) silence: Option<Duration>,
 }
@@ -53,12 +55,25 @@ impl Connection {
             is_draining: false,
             drain: None,
             is_asked: false,
+            is_trusted: false,
             silence: None,
         }
     }
 
     /// Something was heard, or asked.
     pub(crate) fn note_life(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+        self.is_trusted = false;
+        self.renew(is_in_background, timers, now);
+    }
+
+    /// An heir shows that the path is there: silence is no loss yet, but only once.
+    pub(crate) fn trust(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+        if !core::mem::replace(&mut self.is_trusted, true) {
+            self.renew(is_in_background, timers, now);
+        }
+    }
+
+    fn renew(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
         self.is_asked = false;
         let least = if is_in_background {
             BACKGROUND_SILENCE

@@ -335,7 +335,7 @@ impl Client {
             .iter_mut()
             .find(|connection| Some(connection.id) == primary)
         {
-            primary.note_life(is_in_background, &mut self.timers, now);
+            primary.trust(is_in_background, &mut self.timers, now);
         }
     }
 }

@@ -308,6 +308,12 @@ impl Servers {
                 .line(format_args!("gap {} from={from} to={end} why={why}", sub.n));
             talk.has_content = true;
             sub.at = Some(to);
+            if why == "slow" {
+                self.channels[channel]
+                    .log_mut()
+                    .forgiven
+                    .push((at.seq + 1, to.seq));
+            }
         }
         self.settle(link, now);
     }
