@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use downlink_core::{Delivery, Outcome, Role, State, SubscriptionId, Trial};
+use downlink_core::{Delivery, Outcome, Reason, Role, State, SubscriptionId, Trial};
 
 use self::{attempts::Attempts, ledger::Ledger};
 use crate::{
@@ -108,6 +108,7 @@ impl Model {
                 };
                 let may_end = self.was_closed
                     || ledger.may_end
+                    || (*reason == Reason::CursorRefused && ledger.was_refused_twice())
                     || servers.verdicts.channels[ledger.channel]
                     || servers.verdicts.is_final
                     || servers.verdicts.is_foreign;

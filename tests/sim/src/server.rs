@@ -251,6 +251,20 @@ impl Servers {
         }
     }
 
+    /// Everything is well again: who waits for a welcome gets it.
+    pub(crate) fn heal(&mut self, now: u64) {
+        for instance in &mut self.instances {
+            instance.heal(now);
+        }
+        let waiting: Vec<_> = self
+            .talks
+            .iter_mut()
+            .filter_map(|(link, talk)| talk.hurry(now).then_some(*link))
+            .collect();
+        self.wakes
+            .extend(waiting.into_iter().map(|link| (now, link)));
+    }
+
     /// The least that any instance has seen of a channel.
     pub(crate) fn least_seen(&self, channel: usize) -> u64 {
         self.instances

@@ -48,7 +48,7 @@ struct Exchange {
     framing: Box<dyn Framing>,
     dialogue: Dialogue,
     first_frame: Option<Instant>,
-    last_chunk: Instant,
+    last_chunk: Option<Instant>,
     has_content: bool,
 }
 
@@ -202,6 +202,8 @@ impl Http {
             return Ok(());
         };
         let is_whole = match exchange.dialogue.said {
+            // Nothing at all may be anybody's failure.
+            Said::Nothing if exchange.last_chunk.is_none() => return Err(Reason::Ended(None)),
             Said::Nothing => return Err(Reason::NotDownlink),
             Said::Hi => false,
             Said::Welcome => exchange.framing.is_at_boundary(),
@@ -280,7 +282,7 @@ impl Codec for Http {
                 let Stage::Asking(exchange) = &mut self.stage else {
                     return Ok(());
                 };
-                exchange.last_chunk = now;
+                exchange.last_chunk = Some(now);
                 exchange.framing.push(chunk)?;
                 while let Stage::Asking(exchange) = &mut self.stage {
                     let next = exchange.framing.next();
@@ -351,7 +353,7 @@ impl Exchange {
             framing: Box::new(Lines::new(max_payload)),
             dialogue: Dialogue::default(),
             first_frame: None,
-            last_chunk: now,
+            last_chunk: None,
             has_content: false,
         }
     }
@@ -370,7 +372,7 @@ impl Exchange {
         };
         if self.has_content {
             // What the server had at once comes together on any path.
-            if self.last_chunk.since(first_frame) >= APART {
+            if self.last_chunk.unwrap_or(first_frame).since(first_frame) >= APART {
                 Path::Streams
             } else {
                 Path::Unknown

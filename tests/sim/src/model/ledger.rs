@@ -45,6 +45,10 @@ pub(crate) struct Ledger {
     pub(crate) unfinished: (usize, usize),
     pub(crate) may_end: bool,
     has_ended: bool,
+    /// Cursors of its hook from which nothing came but a gap, running.
+    refused: u32,
+    /// Nothing came since its hook answered.
+    is_fresh: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,8 @@ impl Ledger {
             unfinished: (0, 0),
             may_end: false,
             has_ended: false,
+            refused: 0,
+            is_fresh: false,
         }
     }
 
@@ -98,7 +104,12 @@ impl Ledger {
         self.has_ended = true;
     }
 
+    pub(crate) fn was_refused_twice(&self) -> bool {
+        self.refused >= 2
+    }
+
     pub(crate) fn on_snapshot(&mut self, place: Place) {
+        self.is_fresh = true;
         self.position = Position::At(place);
     }
 
@@ -141,6 +152,8 @@ impl Ledger {
             return Err(Broken::new(Rule::Contents, detail));
         }
         self.follow(place, channel, now)?;
+        self.refused = 0;
+        self.is_fresh = false;
         self.first.get_or_insert(place);
         self.position = Position::At(place);
         self.unfinished.0 += 1;
@@ -239,6 +252,9 @@ impl Ledger {
         if !is_true {
             let detail = format!("{gap:?} at {:?}: nothing was missing", self.position);
             return Err(Broken::new(Rule::FalseGap, detail));
+        }
+        if std::mem::take(&mut self.is_fresh) {
+            self.refused += 1;
         }
         self.position = Position::At(to);
         self.unfinished.0 += 1;

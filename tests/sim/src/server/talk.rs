@@ -73,6 +73,17 @@ impl Talk {
         self.mode == Mode::WebSocket
     }
 
+    /// A welcome that would never come comes now; returns whether it waited for that.
+    pub(super) fn hurry(&mut self, now: u64) -> bool {
+        let waits = self.stage == Stage::Working { until: None };
+        if waits {
+            self.stage = Stage::Working { until: Some(now) };
+            self.wake = Some(now);
+        }
+
+        waits
+    }
+
     pub(super) fn is_endless(&self) -> bool {
         !matches!(self.mode, Mode::Once { .. })
     }

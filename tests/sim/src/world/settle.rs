@@ -105,9 +105,7 @@ impl World {
             .note(self.now, || "step:   all is well".into());
         self.network.heal();
         self.network.latency = self.network.latency.min(100);
-        for instance in &mut self.servers.instances {
-            instance.heal(self.now);
-        }
+        self.servers.heal(self.now);
         self.heal()?;
         for id in self.app.ids() {
             self.read_otherwise(id, Reading::Prompt);
