@@ -14,7 +14,7 @@ pub(crate) struct Sim {
     #[arg(long, default_value_t = 20_000)]
     schedules: u64,
     /// Steps of the longest one; the shortest has a third of them.
-    #[arg(long, default_value_t = 450)]
+    #[arg(long, default_value_t = STEPS)]
     steps: usize,
     /// The seed of the first schedule; each further one has the next.
     #[arg(long, default_value_t = 1)]
@@ -34,6 +34,17 @@ pub(crate) struct Replay {
 }
 
 impl Sim {
+    /// What each run of the tests plays: about two minutes on two cores...
+    pub(crate) fn short() -> Self {
+        Self {
+            schedules: 20_000,
+            steps: STEPS,
+            seed: 1,
+            threads: None,
+            json: false,
+        }
+    }
+
     /// Fails if a rule was broken, and says by which schedule.
     pub(crate) fn run(self) -> Result<()> {
         let threads = match self.threads {
@@ -88,3 +99,5 @@ impl Replay {
         Ok(())
     }
 }
+
+const STEPS: usize = 450;

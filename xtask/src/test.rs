@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    bench, setup,
+    bench, setup, sim,
     shell::{cargo, root, run},
     wasm,
 };
@@ -30,6 +30,8 @@ pub(crate) fn run_all() -> Result<()> {
     let contract = wasm::build_contract()?;
     wasm::print_size(false)?;
     run("tests", &mut cargo(&["test", "--locked", "--workspace"]))?;
+    println!("==> the simulation");
+    sim::Sim::short().run()?;
     run(
         "the browser's tests",
         cargo(&[
