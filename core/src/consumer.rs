@@ -73,10 +73,11 @@ impl Consumer {
 
     /// All up to `cursor` is finished.
     pub(crate) fn finish(&mut self, cursor: &Cursor) {
+        // Two gaps may end at one position, when a hook went back behind the first: the last one counts.
         let Some(last) = self
             .unfinished
             .iter()
-            .position(|(other, _)| other == cursor)
+            .rposition(|(other, _)| other == cursor)
         else {
             return;
         };

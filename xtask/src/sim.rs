@@ -13,7 +13,7 @@ pub(crate) struct Sim {
     /// How many schedules.
     #[arg(long, default_value_t = 20_000)]
     schedules: u64,
-    /// Steps of the longest one; the shortest has a third of them.
+    /// Steps of the shortest one; the longest has half as many more.
     #[arg(long, default_value_t = STEPS)]
     steps: usize,
     /// The seed of the first schedule; each further one has the next.
@@ -100,4 +100,4 @@ impl Replay {
     }
 }
 
-const STEPS: usize = 450;
+const STEPS: usize = 300;

@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    bench, setup, sim,
+    bench, setup,
     shell::{cargo, root, run},
-    wasm,
+    sim, wasm,
 };
 
 /// Runs every check and test.

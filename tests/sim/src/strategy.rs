@@ -12,11 +12,11 @@ use crate::{
     schedule::{Action, Hint, Hook, Reading, Schedule, Setup, Start, Step},
 };
 
-/// Schedules of at most so many steps.
+/// Schedules of so many steps, or up to half as many more.
 pub fn schedules(steps: usize) -> impl Strategy<Value = Schedule> {
     (
         setup(),
-        proptest::collection::vec(step(), steps / 3..=steps),
+        proptest::collection::vec(step(), steps..=steps * 3 / 2),
     )
         .prop_map(|(setup, steps)| {
             let first = Step {
@@ -217,7 +217,7 @@ fn action() -> Union<proptest::strategy::BoxedStrategy<Action>> {
 }
 
 fn publish() -> impl Strategy<Value = Action> {
-    let count = prop_oneof![10 => 1..4_u16, 3 => 4..40_u16, 1 => 40..700_u16];
+    let count = prop_oneof![20 => 1..4_u16, 4 => 4..20_u16, 1 => 20..160_u16];
     let hidden = prop_oneof![9 => Just(false), 1 => Just(true)];
 
     (0..3_u8, count, hidden).prop_map(|(channel, count, hidden)| Action::Publish {

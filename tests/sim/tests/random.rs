@@ -16,7 +16,7 @@ fn no_schedule_breaks_a_rule() {
     };
 
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let result = TestRunner::new_with_rng(config, rng).run(&schedules(450), |schedule| {
+    let result = TestRunner::new_with_rng(config, rng).run(&schedules(300), |schedule| {
         run(&schedule).map(|_| ()).map_err(|violation| {
             let text = format!("{violation}\n{}", schedule.to_text());
             TestCaseError::fail(text)
