@@ -57,6 +57,12 @@ impl Client {
             }
             return;
         };
+        if let Some(successor) = self.successor
+            && self.update(successor) == Uptake::NeedsSuccessor
+            && !self.channels.may_complete(successor, primary)
+        {
+            self.discard(successor, Outcome::Outrun);
+        }
         let needs_heir = self.update(primary) == Uptake::NeedsSuccessor || self.is_leaving;
         if needs_heir
             && self.successor.is_none()
