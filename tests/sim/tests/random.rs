@@ -45,3 +45,20 @@ fn a_schedule_goes_the_same_way_each_time_and_survives_being_written_down() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn what_once_broke_a_rule_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schedules");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let schedule = Schedule::from_text(&std::fs::read_to_string(&path).unwrap()).unwrap();
+
+        if let Err(violation) = run(&schedule) {
+            panic!("{}: {violation}", path.display());
+        }
+        count += 1;
+    }
+
+    assert!(count > 0);
+}
