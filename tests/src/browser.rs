@@ -1,7 +1,8 @@
 //! A real browser, driven by WebDriver (W3C), and the page that it opens.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -21,6 +22,8 @@ use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 /// Chromium without a window, and its driver; both end with it.
 pub struct Browser {
     driver: Child,
+    /// Where the driver listens.
+    address: SocketAddr,
     client: reqwest::Client,
     session: String,
     profile: PathBuf,
@@ -36,12 +39,11 @@ impl Browser {
     /// Starts one.
     pub async fn start() -> Result<Self> {
         let _is_chosen = rustls::crypto::ring::default_provider().install_default();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await?
-            .local_addr()?
-            .port();
+            .local_addr()?;
         let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
+            .arg(format!("--port={}", address.port()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -49,8 +51,9 @@ impl Browser {
         let profile = std::env::temp_dir().join(format!("downlink-browser-{}", std::process::id()));
         let mut browser = Self {
             driver,
+            address,
             client: reqwest::Client::new(),
-            session: format!("http://127.0.0.1:{port}/session"),
+            session: format!("http://{address}/session"),
             profile,
         };
         let answer = browser.begin().await?;
@@ -136,9 +139,26 @@ async fn value(response: reqwest::Response) -> Result<Value> {
     Ok(body["value"].clone())
 }
 
+impl Browser {
+    /// Ends the session, and with it the browser: the driver alone would leave it running.
+    fn end(&self) -> io::Result<()> {
+        let path = self.session.trim_start_matches("http://");
+        let path = path.trim_start_matches(&self.address.to_string());
+        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(
+            stream,
+            "DELETE {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        )?;
+        // It answers once the browser is gone.
+        stream.read_exact(&mut [0])
+    }
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser with it.
+        let _has_ended = self.end();
         let _has_ended = Command::new("kill")
             .arg(self.driver.id().to_string())
             .status();
@@ -186,3 +206,6 @@ impl Drop for Pages {
         self.task.abort();
     }
 }
+
+/// For the driver, when the browser ends.
+const PATIENCE: Duration = Duration::from_secs(10);
