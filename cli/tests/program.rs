@@ -11,7 +11,7 @@ use std::{
 };
 
 use play::{Program, Wrong, downlink, minimal_server};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn tail_prints_an_object_a_line_for_what_the_application_is_told() {
@@ -302,6 +302,45 @@ fn nobody_listening_is_no_error() {
     tail.stop_listening();
 
     assert_eq!(tail.wait(), Some(0));
+}
+
+#[test]
+fn a_drain_gives_every_transport_its_time() {
+    for transport in ["websocket", "sse", "stream", "long-poll"] {
+        let server = Program::start(downlink(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+            "--drain",
+            "1500",
+        ]));
+        let url = server.hear()["listening"].as_str().unwrap().to_owned();
+        let tail = Program::start(downlink(&[
+            "tail",
+            "--json",
+            "--transport",
+            transport,
+            &url,
+            "quiet",
+        ]));
+        tail.until(|line| line["state"] == "connected");
+        thread::sleep(Duration::from_millis(200));
+
+        let started = Instant::now();
+        server.terminate();
+        assert_eq!(server.wait(), Some(0));
+        let took = started.elapsed();
+        tail.until(|line| line["state"] == "disconnected");
+
+        assert!(took >= Duration::from_millis(1400), "{transport}: {took:?}");
+        assert!(took < Duration::from_secs(3), "{transport}: {took:?}");
+        let is_cut = |line: &Value| {
+            let reason = line["reason"].as_str();
+            line["state"] == "connecting" && reason.is_some_and(|reason| reason.contains("cut"))
+        };
+        assert_eq!(tail.heard(is_cut), 0, "{transport}: {:?}", tail.all());
+    }
 }
 
 #[test]

@@ -74,6 +74,12 @@ impl Program {
         writeln!(input.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.lock().unwrap().id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+    }
+
     pub(crate) fn hear_line(&self) -> String {
         let lines = self.lines.lock().unwrap();
 

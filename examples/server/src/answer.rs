@@ -1,12 +1,15 @@
 //! The answer to a POST: one batch, or a stream without end.
 
-use std::{convert::Infallible, future::Future};
+use std::{
+    future::{Future, ready},
+    pin::pin,
+};
 
 use bytes::Bytes;
 use tokio::{
     select,
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
+    time::{Duration, Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
 use crate::{
@@ -78,13 +81,15 @@ impl Writer {
                 let patience = hello.patience.min(server.config().hold);
                 self.wait_once(server, Instant::now() + patience).await
             }
-            Some(Mode::Stream) | None => self.stream(server).await.map(|never| match never {}),
+            Some(Mode::Stream) | None => self.stream(server).await,
         }
     }
 
-    /// Sends the first batch that comes before `end`.
-    async fn wait_once(&mut self, server: &Server, end: Instant) -> Result<(), Gone> {
+    /// Sends the first batch that comes before `end`, or before the end of a drain.
+    async fn wait_once(&mut self, server: &Server, mut end: Instant) -> Result<(), Gone> {
         let news = self.dialogue.news.clone();
+        let mut drain = pin!(server.draining());
+        let mut is_draining = false;
         let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
         loop {
             select! {
@@ -97,35 +102,42 @@ impl Writer {
                     }
                 }
                 () = sleep_until(end) => return Ok(()),
+                window = &mut drain, if !is_draining => {
+                    is_draining = true;
+                    end = end.min(Instant::now() + window);
+                    self.say_drain(window).await?;
+                }
                 _ = beats.tick() => self.beat().await?,
             }
         }
     }
 
-    async fn stream(&mut self, server: &Server) -> Result<Infallible, Gone> {
+    /// Goes on until a drain is over.
+    async fn stream(&mut self, server: &Server) -> Result<(), Gone> {
         let news = self.dialogue.news.clone();
-        let mut drains = server.drains();
+        let mut drain = pin!(server.draining());
         let mut end = None;
+        let mut is_behind = true;
         let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut batch = Vec::new();
-            if self.dialogue.pull(&mut batch).has_content {
-                self.send(batch).await?;
-                beats.reset();
-                continue;
-            }
             select! {
-                () = news.notified() => {}
-                _ = beats.tick() => self.beat().await?,
-                Ok(()) = drains.changed(), if end.is_none() => {
-                    let window = drains.borrow_and_update().unwrap_or_default();
+                biased;
+                window = &mut drain, if end.is_none() => {
                     end = Some(Instant::now() + window);
-                    let line = format!("drain in={}\n", window.as_millis());
-                    let line = self.dialogue.wrap(line);
-                    self.send(line).await?;
+                    self.say_drain(window).await?;
                 }
-                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Err(Gone),
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Ok(()),
+                () = ready(()), if is_behind => {
+                    let mut batch = Vec::new();
+                    is_behind = self.dialogue.pull(&mut batch).is_full;
+                    if !batch.is_empty() {
+                        self.send(batch).await?;
+                        beats.reset();
+                    }
+                }
+                () = news.notified() => is_behind = true,
+                _ = beats.tick() => self.beat().await?,
             }
         }
     }
@@ -147,6 +159,13 @@ impl Writer {
         let beat = self.dialogue.wrap("beat\n");
 
         self.send(beat).await
+    }
+
+    async fn say_drain(&mut self, window: Duration) -> Result<(), Gone> {
+        let line = format!("drain in={}\n", window.as_millis());
+        let line = self.dialogue.wrap(line);
+
+        self.send(line).await
     }
 
     async fn refuse(&mut self, refusal: &Refusal) -> Result<(), Gone> {

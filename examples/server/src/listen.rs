@@ -79,8 +79,10 @@ impl Listening {
     /// Says good-bye to all clients, who move away within `window`, then closes what is left.
     pub async fn shutdown(mut self, window: Duration) {
         self.server.drain(window);
+        // Meanwhile whoever comes is told so.
+        let _is_over = timeout(window + FAREWELL, self.server.emptied()).await;
         self.stop.send_replace(true);
-        if timeout(window + FAREWELL, &mut self.task).await.is_err() {
+        if timeout(FAREWELL, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }
@@ -110,16 +112,17 @@ async fn accept(
                 };
                 server.count(Counter::Connections);
                 let _is_slower = stream.set_nodelay(true);
+                let server = server.clone();
                 let router = router.clone();
                 let acceptor = acceptor.clone();
                 let stopped = stopped.clone();
                 connections.spawn(async move {
                     match acceptor {
-                        None => serve(stream, router, stopped).await,
+                        None => serve(stream, server, router, stopped).await,
                         Some(acceptor) => {
                             let handshake = timeout(HANDSHAKE, acceptor.accept(stream)).await;
                             if let Ok(Ok(stream)) = handshake {
-                                serve(stream, router, stopped).await;
+                                serve(stream, server, router, stopped).await;
                             }
                         }
                     }
@@ -135,6 +138,7 @@ async fn accept(
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    server: Server,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -144,9 +148,17 @@ async fn serve(
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
+    let end = async {
+        if server.is_draining() {
+            // This one comes to be told so.
+            let _is_over = stopped.wait_for(|is_stopped| *is_stopped).await;
+        } else {
+            server.draining().await;
+        }
+    };
     tokio::select! {
         _ = &mut connection => return,
-        _ = stopped.wait_for(|is_stopped| *is_stopped) => connection.as_mut().graceful_shutdown(),
+        () = end => connection.as_mut().graceful_shutdown(),
     }
     let _is_gone = connection.await;
 }

@@ -81,7 +81,7 @@ async fn post(server: Server, request: Request) -> Response {
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => None,
         Ok(Err(_)) | Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    let is_draining = server.drains().borrow().is_some();
+    let is_draining = server.is_draining();
     let (chunks, answer) = mpsc::channel(1);
     let gone = CancellationToken::new();
     let answer = Answer {

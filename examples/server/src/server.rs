@@ -12,7 +12,7 @@ use std::{
 
 use axum::{Router, routing::any};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     Config,
@@ -46,6 +46,8 @@ struct Inner {
     channels: Mutex<HashMap<String, Arc<Channel>>>,
     drain: watch::Sender<Option<Duration>>,
     counters: [AtomicU64; 5],
+    /// Told when a guest leaves.
+    left: Notify,
 }
 
 type Authorize = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
@@ -136,6 +138,7 @@ impl Server {
             channels: Mutex::default(),
             drain: watch::channel(None).0,
             counters: Default::default(),
+            left: Notify::new(),
         }))
     }
 
@@ -222,8 +225,27 @@ impl Server {
         &self.0.config
     }
 
-    pub(crate) fn drains(&self) -> watch::Receiver<Option<Duration>> {
-        self.0.drain.subscribe()
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.drain.borrow().is_some()
+    }
+
+    /// Waits for a drain, or finds that it has begun, and returns its window.
+    pub(crate) async fn draining(&self) -> Duration {
+        let mut drains = self.0.drain.subscribe();
+        let window = drains.wait_for(Option::is_some).await;
+
+        window.ok().and_then(|window| *window).unwrap_or_default()
+    }
+
+    /// Waits until nobody is served.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let left = self.0.left.notified();
+            if self.counters().live == 0 {
+                return;
+            }
+            left.await;
+        }
     }
 
     pub(crate) fn count(&self, counter: Counter) {
@@ -239,7 +261,7 @@ impl Server {
 
     /// Lets a client in, or says why not.
     pub(crate) fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
-        if self.0.drain.borrow().is_some() {
+        if self.is_draining() {
             return Err(Refusal::DRAINING);
         }
         let limit = u64::try_from(self.0.config.connections).unwrap_or(u64::MAX);
@@ -296,6 +318,7 @@ pub(crate) struct Guest(Server);
 impl Drop for Guest {
     fn drop(&mut self) {
         self.0.0.counters[Counter::Live as usize].fetch_sub(1, Ordering::Relaxed);
+        self.0.0.left.notify_waiters();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The WebSocket: frames both ways.
 
+use std::pin::pin;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::{
     select,
@@ -73,7 +75,8 @@ impl Socket {
 
     async fn stream(&mut self) -> Result<(), End> {
         let news = self.dialogue.news.clone();
-        let mut drains = self.server.drains();
+        let server = self.server.clone();
+        let mut drain = pin!(server.draining());
         let mut end = None;
         let every = beat_every(&self.server);
         let mut beats = interval_at(Instant::now() + every, every);
@@ -89,8 +92,7 @@ impl Socket {
                     is_behind = true;
                 }
                 _ = beats.tick() => out.extend_from_slice(b"beat\n"),
-                Ok(()) = drains.changed(), if end.is_none() => {
-                    let window = drains.borrow_and_update().unwrap_or_default();
+                window = &mut drain, if end.is_none() => {
                     end = Some(Instant::now() + window);
                     out.extend_from_slice(format!("drain in={}\n", window.as_millis()).as_bytes());
                 }
