@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     Server,
     dialogue::{Dialogue, Hello, Mode, Refusal},
-    frame::{Carrier, Fault, Frame, read_all},
+    frame::{Carrier, Fault, Frame, number, read_all},
     request::beat_every,
 };
 
@@ -200,7 +200,7 @@ fn judge(body: Option<Bytes>) -> Result<(Hello, Vec<Frame>), Refusal> {
             "sub"
                 if subs
                     .iter()
-                    .any(|sub: &Frame| sub.words.first() == frame.words.first()) =>
+                    .any(|sub: &Frame| number_of(sub) == number_of(&frame)) =>
             {
                 return Err(Refusal::MALFORMED);
             }
@@ -210,4 +210,27 @@ fn judge(body: Option<Bytes>) -> Result<(Hello, Vec<Frame>), Refusal> {
     }
 
     Ok((hello, subs))
+}
+
+fn number_of(sub: &Frame) -> Option<u64> {
+    sub.words.first().and_then(|word| number(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_stands_twice_is_malformed_however_it_is_written() {
+        for (subs, is_fine) in [
+            ("sub 1 a\nsub 2 a", true),
+            ("sub 1 a\nsub 1 b", false),
+            ("sub 1 a\nsub 01 b", false),
+        ] {
+            let hello = "hello v=1 session=c2Vzc2lvbi1leGFtcGxlMQ mode=once";
+            let body = format!("{hello}\n{subs}\n");
+
+            assert_eq!(judge(Some(body.into())).is_ok(), is_fine, "{subs}");
+        }
+    }
 }
