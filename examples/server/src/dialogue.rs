@@ -1,5 +1,8 @@
 //! What is said on one connection: `hi`, `welcome`, confirmations, events.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
@@ -306,12 +309,14 @@ impl Dialogue {
                 subscription.position = to;
                 batch.has_content = true;
             }
+            let events_before = events;
             while let Some(event) = log.after(subscription.position) {
                 if events >= MAX_EVENTS
                     || (events > 0 && lines.len() + event.data.len() > self.max_batch)
                 {
                     batch.is_full = true;
-                    self.turn = id;
+                    // The others come first next time, unless this one still waits for its turn.
+                    self.turn = id + u64::from(events > events_before);
                     break;
                 }
                 event.write(id, self.time, self.carrier, &mut lines);
