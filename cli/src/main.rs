@@ -9,7 +9,7 @@ mod demo;
 mod serve;
 mod tail;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +39,11 @@ async fn main() -> ExitCode {
     };
 
     result.unwrap_or_else(|error| {
+        let cause = error.root_cause().downcast_ref::<io::Error>();
+        if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
+            // Nobody reads what it says any more.
+            return ExitCode::SUCCESS;
+        }
         anstream::eprintln!("downlink: {error:#}");
         ExitCode::from(2)
     })

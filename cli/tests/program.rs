@@ -305,6 +305,14 @@ fn nobody_listening_is_no_error() {
 }
 
 #[test]
+fn a_table_that_nobody_reads_is_no_error() {
+    let mut demo = Program::start(downlink(&["demo", "--seconds", "2", "--json"]));
+    demo.stop_listening();
+
+    assert_eq!(demo.wait(), Some(0));
+}
+
+#[test]
 fn a_drain_gives_every_transport_its_time() {
     for transport in ["websocket", "sse", "stream", "long-poll"] {
         let server = Program::start(downlink(&[
