@@ -25,7 +25,7 @@ pub(crate) struct Tail {
     /// The server, for example https://example.org/downlink
     url: String,
     /// Channels to subscribe to
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "CHANNEL", value_parser = channel)]
     channels: Vec<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -270,6 +270,14 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once(':').ok_or("write it as \"Name: value\"")?;
 
     Ok((name.trim().into(), value.trim().into()))
+}
+
+fn channel(text: &str) -> Result<String, &'static str> {
+    if !(1..=255).contains(&text.len()) {
+        return Err("a channel's name has 1 to 255 bytes");
+    }
+
+    Ok(text.into())
 }
 
 fn now() -> Duration {

@@ -156,6 +156,23 @@ fn bad_options_are_one_clear_line() {
             &["tail", "--ca", "/nowhere", "https://127.0.0.1:1/", "room"][..],
             "/nowhere cannot be read",
         ),
+        (&["serve", "--path", "nowhere"][..], "write it as /downlink"),
+        (
+            &["serve", "--stdin", ""][..],
+            "a channel's name has 1 to 255 bytes",
+        ),
+        (
+            &["serve", "--tick", "=5"][..],
+            "a channel's name has 1 to 255 bytes",
+        ),
+        (
+            &["serve", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"][..],
+            "/nowhere cannot be read",
+        ),
+        (
+            &["tail", "http://127.0.0.1:1/", ""][..],
+            "a channel's name has 1 to 255 bytes",
+        ),
         (
             &["conformance", "http://127.0.0.1:1/downlink"][..],
             "does not answer",

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -28,10 +28,10 @@ pub struct Options {
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The path of the URL
-    #[arg(long, default_value = "/downlink")]
+    #[arg(long, default_value = "/downlink", value_parser = path)]
     path: String,
     /// Publish each line of standard input on this channel
-    #[arg(long, value_name = "CHANNEL")]
+    #[arg(long, value_name = "CHANNEL", value_parser = channel)]
     stdin: Option<String>,
     /// End when standard input ends
     #[arg(long, requires = "stdin")]
@@ -83,8 +83,8 @@ impl Options {
         let server = Server::new(config);
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(Tls {
-                certificate: fs::read(certificate)?,
-                key: fs::read(key)?,
+                certificate: read(certificate)?,
+                key: read(key)?,
             }),
             (Some(_), None) | (None, _) => None,
         };
@@ -167,7 +167,35 @@ fn tick(text: &str) -> Result<(String, f64), &'static str> {
         return Err("the rate is between 0.001 and 100000 a second");
     }
 
-    Ok((channel.into(), rate))
+    Ok((self::channel(channel)?, rate))
+}
+
+fn channel(text: &str) -> Result<String, &'static str> {
+    if !(1..=255).contains(&text.len()) {
+        return Err("a channel's name has 1 to 255 bytes");
+    }
+
+    Ok(text.into())
+}
+
+/// Braces would be a pattern to the router.
+fn path(text: &str) -> Result<String, &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"{}?#*".contains(&byte);
+    let rest = text.strip_prefix('/').filter(|rest| !rest.starts_with(':'));
+    if !rest.is_some_and(|rest| rest.bytes().all(is_plain) && !rest.contains("/:")) {
+        return Err("write it as /downlink");
+    }
+
+    Ok(text.into())
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("{} cannot be read: {error}", path.display()),
+        )
+    })
 }
 
 fn say(as_json: bool, url: &str) -> io::Result<()> {
