@@ -303,6 +303,23 @@ fn conformance_finds_what_is_wrong() {
 }
 
 #[test]
+fn a_server_that_left_passes_nothing() {
+    let server = Wrong::leaving_after(2, "hi v=1 hello=1 beat=5000\nwelcome\n");
+
+    let report = Program::start(downlink(&[
+        "conformance",
+        "--json",
+        "--timeout",
+        "300",
+        &server.url,
+    ]));
+    report.until(|line| line["failed"].is_u64());
+
+    let is_it = |line: &Value| line["check"] == "too-large" && line["verdict"] == "failed";
+    assert_eq!(report.heard(is_it), 1, "{:?}", report.all());
+}
+
+#[test]
 fn nobody_listening_is_no_error() {
     let server = Program::start(downlink(&[
         "serve",

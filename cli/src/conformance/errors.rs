@@ -179,7 +179,10 @@ async fn too_large(probe: &Probe) -> Result<(), Trouble> {
     match probe.once(0, &frames).await {
         Ok(answer) if answer.status == 413 => Ok(()),
         Ok(answer) => is_refused(&answer, "too-large"),
-        // It may rather close.
-        Err(_) => Ok(()),
+        // It may rather close, and be there for the next one.
+        Err(_) => {
+            probe.once(0, "").await?;
+            Ok(())
+        }
     }
 }

@@ -190,12 +190,17 @@ pub(crate) struct Wrong {
 
 impl Wrong {
     pub(crate) fn answering(frames: &str) -> Self {
+        Self::leaving_after(usize::MAX, frames)
+    }
+
+    /// One that is gone after so many connections.
+    pub(crate) fn leaving_after(connections: usize, frames: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/downlink", listener.local_addr().unwrap());
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n";
         let answer = format!("{head}Content-Length: {}\r\n\r\n{frames}", frames.len());
         thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
+            for mut stream in listener.incoming().take(connections).map_while(Result::ok) {
                 let answer = answer.clone();
                 thread::spawn(move || {
                     let _is_slow = stream.set_read_timeout(Some(Duration::from_millis(50)));
