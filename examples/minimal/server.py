@@ -69,9 +69,9 @@ class Hub:
     def start(self, sub: Frame, subs: dict[str, tuple[str, int]]) -> bytes:
         """Enter a subscription into `subs` (N: channel and seq behind which it goes on) and return the answer."""
         n, channel, *words = sub.words
-        start, value = ([(key, sub.fields[key]) for key in ("after", "last", "since") if key in sub.fields]
-                        or [(word, "") for word in words] or [("now", "")])[0]
-        position, why = re.fullmatch("([A-Za-z0-9_-]{1,32}):([0-9]{1,16})", value), ""
+        said = {k: sub.fields[k] for k in ("after", "last", "since") if k in sub.fields} | dict.fromkeys(words[:1], "")
+        start, value = (said or {"now": ""}).popitem() if len(said) < 2 else ("", "")
+        position, why = re.fullmatch(f"([A-Za-z0-9_-]{{1,32}}):({NUMBER})", value), ""
         log, oldest, at = self.log(channel)
         if len(channel.encode()) > 255 or len(subs) == MAX_SUBS:
             return f"err {n} {'bad-channel' if len(subs) < MAX_SUBS else 'too-many'} retry=never".encode()

@@ -109,6 +109,7 @@ class ServerTest(unittest.TestCase):
             ("last=9", [f"ok 1 at={e}:0", one, two, three]), ("since=60000", [f"ok 1 at={e}:0", one, two, three]),
             ("since=0", [f"ok 1 at={e}:3"]), (f"after={e}:2", [f"ok 1 at={e}:2", three]),
             (f"after={e}:3", [f"ok 1 at={e}:3"]), (f"after={e}:9", [f"ok 1 at={e}:9"]),
+            ("now last=1", ["err 1 bad-start retry=never"]), ("last=1 since=9", ["err 1 bad-start retry=never"]),
             ("after=nothing", ["err 1 bad-start retry=never"]), ("last=-1", ["err 1 bad-start retry=never"]),
         ]:
             with self.subTest(start):

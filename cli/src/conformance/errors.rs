@@ -165,7 +165,14 @@ async fn bad_channel(probe: &Probe) -> Result<(), Trouble> {
 }
 
 async fn bad_start(probe: &Probe) -> Result<(), Trouble> {
-    for start in ["after=nonsense", "last=many", "tomorrow", "since=-5"] {
+    for start in [
+        "after=nonsense",
+        "last=many",
+        "tomorrow",
+        "since=-5",
+        "last=1 since=1000",
+        "now last=1",
+    ] {
         let bad = format!("sub 1 {} {start}\n", probe.quiet);
         others_unharmed(probe, &bad, "bad-start").await?;
     }
