@@ -11,7 +11,8 @@ use alloc::{
 use core::time::Duration;
 
 use crate::{
-    Command, Config, Hint, Instant, IoEvent, IoId, IoRequest, Notice, Reason, State, TransportKind,
+    Command, Config, Hint, Instant, IoEvent, IoId, IoRequest, Notice, Reason, Retry, State,
+    TransportKind,
     attempts::Attempts,
     backoff::Backoff,
     channels::Channels,
@@ -160,6 +161,15 @@ impl Client {
                 start,
                 snapshot,
             } => {
+                if !(1..=MOST_CHANNEL).contains(&channel.len()) {
+                    // A server would take the whole request for malformed.
+                    let reason = Reason::Refused {
+                        code: "bad-channel".into(),
+                        retry: Retry::Never,
+                    };
+                    self.notify(Notice::Ended(subscription, reason));
+                    return;
+                }
                 if snapshot {
                     self.channels.subscribe_with_snapshot(subscription, channel);
                 } else {
@@ -352,6 +362,8 @@ impl Client {
     }
 }
 
+/// Bytes of the longest channel name.
+const MOST_CHANNEL: usize = 255;
 /// A timer that comes so late was slept through.
 const STALL: Duration = Duration::from_secs(1);
 /// Half a second on a bad day, where nothing is known of the path; TLS takes a round trip more.

@@ -685,3 +685,31 @@ fn what_ended_as_it_said_it_would_is_not_blamed() {
 
     assert_eq!(scene.all(Via::WebSocket).len(), 1);
 }
+
+#[test]
+fn connected_is_said_before_the_first_event() {
+    let mut scene = Scene::new();
+    scene.subscribe(1, "room:1", Start::Now);
+    let opening = scene.only(Via::Http);
+
+    scene.say(
+        opening,
+        &format!("{HI}{WELCOME}ok 1 at=x:4\ne 1 5 msg :five\n"),
+    );
+
+    assert!(scene.connected_before_events());
+}
+
+#[test]
+fn a_channel_without_a_name_ends_alone() {
+    let mut scene = Scene::connected_by_websocket();
+
+    scene.subscribe(2, "", Start::Now);
+    scene.subscribe(3, &"x".repeat(256), Start::Now);
+
+    for id in [2, 3] {
+        assert!(matches!(scene.ended(id), Some(Reason::Refused { .. })));
+    }
+    assert!(scene.sent().is_empty());
+    assert_eq!(scene.ended(1), None);
+}

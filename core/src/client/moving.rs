@@ -130,6 +130,8 @@ impl Client {
         let probation = self.probation(id);
         self.race
             .on_welcome(id, probation, &mut self.timers, &mut self.rng, self.now);
+        // Whoever is told of an event has been told of the connection.
+        self.drive_race();
         self.consider_moving_to(id);
     }
 

@@ -368,6 +368,15 @@ impl Scene {
             .collect()
     }
 
+    /// Whether the application was told that it is connected, and only then of an event.
+    pub(crate) fn connected_before_events(&self) -> bool {
+        let at = |is: fn(&Notice) -> bool| self.notices.iter().position(is);
+        let connected = at(|notice| matches!(notice, Notice::State(State::Connected { .. })));
+        let event = at(|notice| matches!(notice, Notice::Delivery(..)));
+
+        matches!((connected, event), (Some(connected), Some(event)) if connected < event)
+    }
+
     pub(crate) fn gaps(&self) -> Vec<&Notice> {
         let is_gap = |notice: &&Notice| matches!(notice, Notice::Delivery(_, Delivery::Gap(_)));
 
