@@ -34,13 +34,16 @@ impl Record {
     }
 
     pub(crate) fn note_trial(&mut self, trial: &Trial) {
-        if let Outcome::Lost(reason) = &trial.outcome {
-            self.losses.push(json!({
-                "at": milliseconds(unix_time()),
-                "transport": trial.transport.name(),
-                "reason": reason.to_string(),
-            }));
-        }
+        let reason = match &trial.outcome {
+            Outcome::Lost(reason) => reason.to_string(),
+            Outcome::Succeeded => "an heir took over".into(),
+            Outcome::Failed(_) | Outcome::Outrun | Outcome::Won => return,
+        };
+        self.losses.push(json!({
+            "at": milliseconds(unix_time()),
+            "transport": trial.transport.name(),
+            "reason": reason,
+        }));
     }
 
     pub(crate) fn into_json(self) -> Value {
