@@ -16,8 +16,13 @@ pub(crate) struct Patience {
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
-    /// With nothing in it, after so long.
-    Empty(Duration),
+    /// With nothing in it.
+    Empty {
+        /// How long it was asked to wait.
+        asked: Duration,
+        /// How long it took.
+        took: Duration,
+    },
     /// With something for the application.
     Full,
 }
@@ -49,12 +54,12 @@ impl Patience {
 
     /// Returns how long to wait before asking again.
     pub(crate) fn pause_after(&mut self, answer: Answer) -> Duration {
-        let Answer::Empty(took) = answer else {
+        let Answer::Empty { asked, took } = answer else {
             self.empty_answers = 0;
             return Duration::ZERO;
         };
         self.empty_answers = self.empty_answers.saturating_add(1);
-        let is_held = took >= self.ask() / 2 && self.ask() > Duration::ZERO;
+        let is_held = took >= asked / 2 && asked > Duration::ZERO;
         if is_held {
             return Duration::ZERO;
         }
@@ -80,13 +85,20 @@ mod tests {
         let mut patience = Patience::new(TransportKind::LongPoll);
 
         assert_eq!(patience.pause_after(Answer::Full), Duration::ZERO);
-        assert_eq!(patience.pause_after(Answer::Empty(HOLD)), Duration::ZERO);
+        let held = Answer::Empty {
+            asked: HOLD,
+            took: HOLD,
+        };
+        assert_eq!(patience.pause_after(held), Duration::ZERO);
     }
 
     #[test]
     fn empty_answers_that_come_too_soon_are_spaced_out() {
         let mut patience = Patience::new(TransportKind::LongPoll);
-        let at_once = Answer::Empty(Duration::from_millis(3));
+        let at_once = Answer::Empty {
+            asked: HOLD,
+            took: Duration::from_millis(3),
+        };
 
         assert_eq!(patience.pause_after(at_once), LEAST_SPACING);
         for _ in 0..10 {
@@ -102,7 +114,10 @@ mod tests {
         assert_eq!(patience.ask(), Duration::ZERO);
         assert_eq!(patience.pause_after(Answer::Full), Duration::ZERO);
         assert_eq!(
-            patience.pause_after(Answer::Empty(Duration::from_millis(100))),
+            patience.pause_after(Answer::Empty {
+                asked: Duration::ZERO,
+                took: Duration::from_millis(100),
+            }),
             LEAST_SPACING
         );
     }

@@ -48,7 +48,7 @@ fn while_the_websocket_is_tried_http_goes_on_from_the_same_place() {
     assert!(
         scene
             .body(poll)
-            .contains("patience=15000\nsub 1 room:1 after=x:5\n")
+            .contains("patience=5000\nsub 1 room:1 after=x:5\n")
     );
     assert!(scene.body(socket).contains("sub 1 room:1 after=x:5\n"));
 
@@ -159,7 +159,7 @@ fn a_loss_on_probation_goes_on_at_once_over_the_exchange_that_gets_through() {
         &format!("{HI}{WELCOME}ok 1 at=x:5\ne 1 6 msg :six\n"),
     );
     scene.end(opening);
-    scene.pass(20_000);
+    scene.stay(20);
     assert!(scene.all(Via::WebSocket).is_empty());
 }
 
@@ -712,4 +712,60 @@ fn a_channel_without_a_name_ends_alone() {
     }
     assert!(scene.sent().is_empty());
     assert_eq!(scene.ended(1), None);
+}
+
+#[test]
+fn a_half_open_long_poll_is_left_within_eight_seconds_where_nothing_is_known_of_the_path() {
+    let mut scene = Scene::only_by(TransportKind::LongPoll);
+    scene.subscribe(1, "room:1", Start::Now);
+    for seq in 5..8 {
+        let poll = scene.only(Via::Http);
+        let at = seq - 1;
+        scene.say(
+            poll,
+            &format!("{HI}{WELCOME}ok 1 at=x:{at}\ne 1 {seq} msg :m\n"),
+        );
+        scene.end(poll);
+    }
+    let half_open = scene.only(Via::Http);
+
+    scene.pass(8_000);
+
+    assert!(!scene.all(Via::Http).contains(&half_open));
+}
+
+#[test]
+fn a_half_open_long_poll_is_left_at_once_where_the_path_lets_hi_through() {
+    let mut scene = Scene::only_by(TransportKind::LongPoll);
+    scene.subscribe(1, "room:1", Start::Now);
+    scene.open("ok 1 at=x:4\n");
+    let held = scene.only(Via::Http);
+    scene.say(held, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
+    scene.pass(4_000);
+    scene.say(held, "e 1 5 msg :five\n");
+    scene.end(held);
+    let half_open = scene.only(Via::Http);
+    assert!(scene.body(half_open).contains("patience=15000"));
+
+    scene.pass(5_001);
+
+    assert!(!scene.all(Via::Http).contains(&half_open));
+}
+
+#[test]
+fn a_hop_that_holds_answers_back_is_waited_for_through_the_hold() {
+    let mut scene = Scene::only_by(TransportKind::LongPoll);
+    scene.subscribe(1, "room:1", Start::Now);
+    let opening = scene.only(Via::Http);
+    scene.pass(150);
+    scene.say(opening, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
+    scene.end(opening);
+    let held = scene.only(Via::Http);
+    assert!(scene.body(held).contains("patience=15000"));
+
+    scene.pass(15_100);
+    assert_eq!(scene.all(Via::Http), [held]);
+    scene.pass(5_000);
+
+    assert!(!scene.all(Via::Http).contains(&held));
 }

@@ -431,7 +431,10 @@ impl Scene {
             }
             IoRequest::Http(request) => {
                 let frames = std::str::from_utf8(&request.body).unwrap().to_owned();
-                if !frames.contains(" mode=once patience=15000") || self.running.is_empty() {
+                let is_held = ["patience=15000", "patience=5000"]
+                    .iter()
+                    .any(|held| frames.contains(held));
+                if !is_held || self.running.is_empty() {
                     self.opened_at.push(self.now);
                 }
                 self.begin(io, Via::Http, frames, Some(request.clone()));

@@ -31,6 +31,7 @@ pub(super) struct Http {
     max_payload: usize,
     /// The server was heard over this connection.
     is_known: bool,
+    path: Path,
     stage: Stage,
 }
 
@@ -73,6 +74,7 @@ impl Http {
             quiescing: false,
             max_payload: plan.max_payload,
             is_known: false,
+            path: Path::Unknown,
             stage: Stage::Asking(Exchange::new(
                 plan.role,
                 plan.max_payload,
@@ -96,7 +98,11 @@ impl Http {
                 Role::Opening => OPENING_PATIENCE,
                 // No confirmation of a changed set may wait for a hold.
                 Role::Successor => Duration::ZERO,
-                Role::Probe | Role::Start => self.patience.ask(),
+                Role::Probe | Role::Start => match self.path {
+                    Path::Buffers | Path::Streams => self.patience.ask(),
+                    // A path that is silent until the end must not hide a loss for long.
+                    Path::Unknown => self.patience.ask().min(UNKNOWN_HOLD),
+                },
             };
             let written = writeln!(
                 frames,
@@ -109,9 +115,13 @@ impl Http {
             write_sub(wanted, &mut frames);
         }
 
-        let until_heard = if self.is_known { GRACE } else { FIRST_GRACE };
-        out.facts
-            .push(Fact::Silence(Some(exchange.patience + until_heard)));
+        let until_heard = match self.path {
+            _ if !self.is_known => exchange.patience + FIRST_GRACE,
+            Path::Buffers => exchange.patience + GRACE,
+            Path::Streams => GRACE,
+            Path::Unknown => exchange.patience + GRACE / 2,
+        };
+        out.facts.push(Fact::Silence(Some(until_heard)));
         out.requests.push((
             Lane::Down,
             IoRequest::Http(HttpRequest {
@@ -212,16 +222,23 @@ impl Http {
             return Err(Reason::Ended(None));
         }
 
+        match exchange.path(now) {
+            path @ (Path::Buffers | Path::Streams) => self.path = path,
+            Path::Unknown => {}
+        }
         let pause = match exchange.role {
             Role::Opening => {
-                self.go_on_after_opening(&exchange, out, now);
+                self.go_on_after_opening(out);
                 Duration::ZERO
             }
             Role::Successor => Duration::ZERO,
             Role::Probe | Role::Start => self.patience.pause_after(if exchange.has_content {
                 Answer::Full
             } else {
-                Answer::Empty(now.since(exchange.asked))
+                Answer::Empty {
+                    asked: exchange.patience,
+                    took: now.since(exchange.asked),
+                }
             }),
         };
         if pause.is_zero() {
@@ -234,9 +251,8 @@ impl Http {
         Ok(())
     }
 
-    fn go_on_after_opening(&mut self, exchange: &Exchange, out: &mut Out, now: Instant) {
-        let path = exchange.path(now);
-        match (path, self.stream) {
+    fn go_on_after_opening(&mut self, out: &mut Out) {
+        match (self.path, self.stream) {
             (Path::Streams, Some(stream)) => {
                 self.transport = stream;
                 out.facts.push(Fact::Mode(stream));
@@ -377,6 +393,8 @@ impl Exchange {
             } else {
                 Path::Unknown
             }
+        } else if self.patience.is_zero() {
+            Path::Unknown
         } else if now.since(first_frame) >= self.patience / 2 {
             Path::Streams
         } else {
@@ -399,6 +417,8 @@ fn framing(head: &Head, max_payload: usize) -> Box<dyn Framing> {
 
 /// Long enough for an event that is about to come, short enough not to be missed where there is none.
 const OPENING_PATIENCE: Duration = Duration::from_millis(100);
+/// The longest wait to ask for where nothing is known of the path.
+const UNKNOWN_HOLD: Duration = Duration::from_secs(5);
 /// How long the first frame may take beyond the patience, where a hop may hold all back until the end.
 const GRACE: Duration = Duration::from_secs(5);
 const FIRST_GRACE: Duration = Duration::from_secs(10);
