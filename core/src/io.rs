@@ -56,8 +56,20 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// Whole body.
     pub body: Payload,
-    /// It must not ride on a connection that was opened before: after a silent loss a pooled one may be dead too.
-    pub fresh: bool,
+    /// Which connection it may ride on.
+    pub reuse: Reuse,
+}
+
+/// Which connection a request may ride on, where the platform has a say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reuse {
+    /// Any that is idle.
+    #[default]
+    Any,
+    /// One of its own: what is idle, or about to be, is for those that use it already.
+    Apart,
+    /// None that was opened before, and nobody else after it either: what killed one may have killed them all.
+    Fresh,
 }
 
 /// An HTTP method.
@@ -146,7 +158,7 @@ impl fmt::Debug for HttpRequest {
         f.debug_struct("HttpRequest")
             .field("method", &self.method)
             .field("body", &self.body)
-            .field("fresh", &self.fresh)
+            .field("reuse", &self.reuse)
             .finish_non_exhaustive()
     }
 }

@@ -37,7 +37,7 @@ pub use crate::{
     cursor::{Cursor, InvalidCursor},
     error::{Reason, Retry},
     event::{Certainty, Delivery, Event, Gap, Notice, Outcome, Role, SnapshotReason, Trial},
-    io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, WebSocketRequest},
+    io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, Reuse, WebSocketRequest},
     payload::Payload,
     state::State,
     text::Text,

@@ -8,7 +8,7 @@ use core::time::Duration;
 pub use self::downlink::Downlink;
 pub use crate::feed::FeedId;
 use crate::{
-    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Role, Start, Text,
+    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Reuse, Role, Start, Text,
     TransportKind,
 };
 
@@ -41,8 +41,8 @@ pub struct Plan<'a> {
     pub wanted: &'a [Wanted],
     /// The session's secret.
     pub session: &'a [u8; 16],
-    /// The first request must not ride on a connection that was opened before.
-    pub fresh: bool,
+    /// Which connection the first request may ride on.
+    pub reuse: Reuse,
     /// An opening that finds that streams get through may go on as this.
     pub stream: Option<TransportKind>,
     /// Largest payload to accept, in bytes.

@@ -9,7 +9,7 @@
 mod scene;
 
 use downlink_core::{
-    Command, Hint, IoError, IoRequest, Outcome, Reason, Retry, Start, State, SubscriptionId,
+    Command, Hint, IoError, IoRequest, Outcome, Reason, Retry, Reuse, Start, State, SubscriptionId,
     TransportKind,
 };
 use scene::{Scene, Via};
@@ -125,7 +125,7 @@ fn silence_behind_a_hi_is_a_loss_within_eight_seconds() {
     );
     assert_eq!(scene.all(Via::WebSocket).len(), 1);
     scene.pass(200);
-    assert!(scene.http(scene.all(Via::Http)[0]).fresh);
+    assert_eq!(scene.http(scene.all(Via::Http)[0]).reuse, Reuse::Fresh);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_loss_on_probation_goes_on_at_once_over_the_exchange_that_gets_through() {
             .body(opening)
             .contains("mode=once patience=100\nsub 1 room:1 after=x:5\n")
     );
-    assert!(!scene.http(opening).fresh);
+    assert_eq!(scene.http(opening).reuse, Reuse::Any);
     scene.say(
         opening,
         &format!("{HI}{WELCOME}ok 1 at=x:5\ne 1 6 msg :six\n"),
@@ -573,7 +573,7 @@ fn a_hint_on_a_stream_opens_an_heir_on_a_fresh_connection_which_takes_over() {
 
     scene.command(Command::Hint(Hint::Woke));
     let heir = *scene.all(Via::Http).last().unwrap();
-    assert!(heir != old && scene.http(heir).fresh);
+    assert!(heir != old && scene.http(heir).reuse == Reuse::Fresh);
     scene.say(heir, &format!("{HI}{WELCOME}ok 1 at=x:4\n"));
 
     assert_eq!(scene.all(Via::Http), [heir]);

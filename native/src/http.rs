@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use downlink_core::{Head, HttpRequest, IoError, Method, Payload};
+use downlink_core::{Head, HttpRequest, IoError, Method, Payload, Reuse};
 use downlink_driver::Port;
 use tokio::time::{Instant, sleep_until};
 
@@ -43,13 +43,19 @@ impl Http {
         request: HttpRequest,
         port: &mut Port,
     ) -> Result<(), IoError> {
-        if request.fresh {
-            let client = self.setup.client().build();
-            *self.pool() = Pool::new(client.map_err(|error| failure::of_http(&error))?);
-        }
-        let settles = self.pool().settles;
-        sleep_until(settles).await;
-        let client = self.pool().client.clone();
+        let client = match request.reuse {
+            Reuse::Any => {
+                let settles = self.pool().settles;
+                sleep_until(settles).await;
+                self.pool().client.clone()
+            }
+            Reuse::Apart => self.another()?,
+            Reuse::Fresh => {
+                let client = self.another()?;
+                *self.pool() = Pool::new(client.clone());
+                client
+            }
+        };
 
         let mut builder = client
             .request(into_method(request.method), request.url)
@@ -70,9 +76,18 @@ impl Http {
         {
             port.received(Payload::from(&chunk[..])).await;
         }
-        self.pool().settles = Instant::now() + SETTLE;
+        if request.reuse != Reuse::Apart {
+            self.pool().settles = Instant::now() + SETTLE;
+        }
 
         Ok(())
+    }
+
+    /// A pool without a connection.
+    fn another(&self) -> Result<reqwest::Client, IoError> {
+        let client = self.setup.client().build();
+
+        client.map_err(|error| failure::of_http(&error))
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use downlink::{IoError, Payload, PlatformError, PlatformOptions, TokioPlatform};
 use downlink_contract_server::Server;
-use downlink_core::{HttpRequest, Method, WebSocketRequest};
+use downlink_core::{HttpRequest, Method, Reuse, WebSocketRequest};
 use downlink_driver::contract::Exchange;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::net::TcpListener;
@@ -120,7 +120,7 @@ fn get(url: &str) -> HttpRequest {
         method: Method::Get,
         headers: Vec::new(),
         body: Payload::default(),
-        fresh: false,
+        reuse: Reuse::Any,
     }
 }
 

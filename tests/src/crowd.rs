@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downlink_core::{
     Client, Command, Config, Delivery, Head, Instant, IoError, IoEvent, IoId, IoRequest, Notice,
-    Output, Payload, Start, SubscriptionId, protocol::Downlink,
+    Output, Payload, Reuse, Start, SubscriptionId, protocol::Downlink,
 };
 
 /// How many come, and how fast the server is.
@@ -363,7 +363,7 @@ impl World {
                     let frames = String::from_utf8_lossy(&request.body).into_owned();
                     let visitor = &mut self.visitors[number];
                     visitor.asking.insert(io);
-                    let reuses = visitor.idle > 0 && !request.fresh;
+                    let reuses = visitor.idle > 0 && request.reuse == Reuse::Any;
                     if reuses {
                         visitor.idle -= 1;
                     }

@@ -2,7 +2,7 @@
 
 use super::{Client, Output};
 use crate::{
-    Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Role, State, TransportKind,
+    Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Reuse, Role, State, TransportKind,
     connection::{Connection, ConnectionId},
     protocol::{Fact, Intent, Lane, Out, Plan, Uptake},
     timer::Timer,
@@ -14,13 +14,19 @@ impl Client {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
         let wanted = self.channels.wanted();
+        let reuse = match role {
+            _ if self.fresh => Reuse::Fresh,
+            // The warm connection is for the primary, which goes on without a pause.
+            Role::Probe | Role::Start if self.race.primary().is_some() => Reuse::Apart,
+            Role::Opening | Role::Probe | Role::Start | Role::Successor => Reuse::Any,
+        };
         let codec = self.config.protocol.open(Plan {
             url: &self.config.url,
             transport,
             role,
             wanted: &wanted,
             session: &self.session,
-            fresh: self.fresh,
+            reuse,
             stream: [TransportKind::Sse, TransportKind::Stream]
                 .into_iter()
                 .find(|stream| self.transports.contains(stream)),

@@ -2,6 +2,8 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
+use downlink_core::Reuse;
+
 use super::{
     Breach, Clause, Stage,
     exchange::{equal, holds},
@@ -14,6 +16,7 @@ pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
     sentences![
         a_finished_answer_leaves_its_connection_to_the_next_request,
         a_fresh_request_leaves_all_older_connections_behind,
+        a_request_of_its_own_leaves_the_idle_connection_to_others,
         no_connection_is_opened_in_vain,
         a_mute_server_is_waited_for_and_a_drop_closes_the_connection,
         a_drop_between_chunks_closes_the_connection,
@@ -47,11 +50,26 @@ async fn a_fresh_request_leaves_all_older_connections_behind<P: Platform>(
     }
     let old = stage.ask("/connection").await?;
 
-    let fresh = stage.ask_fresh("/connection").await?;
+    let fresh = stage.ask_by(Reuse::Fresh, "/connection").await?;
     let next = stage.ask("/connection").await?;
 
     holds("it rides on an old connection", fresh != old)?;
     equal("connection of the next request", next, fresh)
+}
+
+async fn a_request_of_its_own_leaves_the_idle_connection_to_others<P: Platform>(
+    stage: &Stage<P>,
+) -> Result<(), Breach> {
+    if !stage.sees_all() {
+        return Ok(());
+    }
+    let idle = stage.ask_by(Reuse::Fresh, "/connection").await?;
+
+    let apart = stage.ask_by(Reuse::Apart, "/connection").await?;
+    let next = stage.ask("/connection").await?;
+
+    holds("it rides on the idle connection", apart != idle)?;
+    equal("connection of the next request", next, idle)
 }
 
 async fn no_connection_is_opened_in_vain<P: Platform>(stage: &Stage<P>) -> Result<(), Breach> {
@@ -59,13 +77,13 @@ async fn no_connection_is_opened_in_vain<P: Platform>(stage: &Stage<P>) -> Resul
         return Ok(());
     }
     let number = |text: String| text.parse::<u64>().unwrap_or_default();
-    let before = number(stage.ask_fresh("/connection").await?);
+    let before = number(stage.ask_by(Reuse::Fresh, "/connection").await?);
 
     for _ in 0..20 {
         stage.ask("/connection").await?;
     }
 
-    let after = number(stage.ask_fresh("/connection").await?);
+    let after = number(stage.ask_by(Reuse::Fresh, "/connection").await?);
     equal("connections", after - before, 1)
 }
 

@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{cell::Cell, time::Duration};
 
-use downlink_core::{HttpRequest, IoError, Method, Payload, WebSocketRequest};
+use downlink_core::{HttpRequest, IoError, Method, Payload, Reuse, WebSocketRequest};
 
 use super::{
     Breach,
@@ -100,7 +100,7 @@ impl<P: Platform> Stage<P> {
                 method: Method::Post,
                 headers: headers.collect(),
                 body: Payload::from(body),
-                fresh: false,
+                reuse: Reuse::Any,
             },
         )
     }
@@ -166,11 +166,11 @@ impl<P: Platform> Stage<P> {
         whole(self.get(path)).await
     }
 
-    /// Returns the answer to a request that must not ride on an old connection.
-    pub(super) async fn ask_fresh(&self, path: &str) -> Result<String, Breach> {
+    /// Returns the answer to a request that may not ride on any connection.
+    pub(super) async fn ask_by(&self, reuse: Reuse, path: &str) -> Result<String, Breach> {
         let request = HttpRequest {
             url: format!("{}{path}", self.server),
-            fresh: true,
+            reuse,
             ..get()
         };
 
@@ -196,7 +196,7 @@ fn get() -> HttpRequest {
         method: Method::Get,
         headers: Vec::new(),
         body: Payload::default(),
-        fresh: false,
+        reuse: Reuse::Any,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use downlink_core::{HttpRequest, IoId, Payload, WebSocketRequest};
+use downlink_core::{HttpRequest, IoId, Payload, Reuse, WebSocketRequest};
 
 use crate::{fault::Fault, server::Down, wire::Carrier};
 
@@ -94,10 +94,13 @@ impl Network {
     /// Begins a request, on a pooled connection if it may and there is one.
     pub(crate) fn post(&mut self, io: IoId, request: &HttpRequest, now: u64) -> bool {
         self.pool.retain(|pooled| pooled.since + KEPT_ALIVE > now);
-        if request.fresh {
+        if request.reuse == Reuse::Fresh {
             self.pool.clear();
         }
-        let pooled = self.pool.pop();
+        let pooled = match request.reuse {
+            Reuse::Any => self.pool.pop(),
+            Reuse::Apart | Reuse::Fresh => None,
+        };
         let accepts_sse = request
             .headers
             .iter()

@@ -24,6 +24,9 @@ pub(crate) struct Connect {
     /// Only these parts: all-well, faults, known, distance, slow, crowd.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Of the cases only those whose name holds this, beside the baselines.
+    #[arg(long)]
+    case: Option<String>,
     /// One JSON object a row.
     #[arg(long)]
     json: bool,
@@ -195,6 +198,9 @@ impl Connect {
                 case.known = true;
                 cases.push(case);
             }
+        }
+        if let Some(wanted) = &self.case {
+            cases.retain(|case| case.client != "downlink" || case.name.contains(&**wanted));
         }
 
         cases

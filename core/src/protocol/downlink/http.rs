@@ -10,7 +10,7 @@ use super::{
     insert, refusal, write_hello, write_sub,
 };
 use crate::{
-    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Role, Start,
+    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, Role, Start,
     TransportKind,
     framing::{Framing, Lines, Sse},
     patience::{Answer, Patience},
@@ -26,7 +26,7 @@ pub(super) struct Http {
     /// By ascending id, each from the last position that came over this connection.
     wanted: Vec<Wanted>,
     patience: Patience,
-    fresh: bool,
+    reuse: Reuse,
     quiescing: bool,
     max_payload: usize,
     /// The server was heard over this connection.
@@ -70,7 +70,7 @@ impl Http {
             stream: plan.stream,
             wanted: plan.wanted.into(),
             patience: Patience::new(plan.transport),
-            fresh: plan.fresh,
+            reuse: plan.reuse,
             quiescing: false,
             max_payload: plan.max_payload,
             is_known: false,
@@ -129,7 +129,7 @@ impl Http {
                 method: Method::Post,
                 headers,
                 body: Payload::from(frames.into_bytes()),
-                fresh: core::mem::take(&mut self.fresh),
+                reuse: core::mem::take(&mut self.reuse),
             }),
         ));
         self.stage = Stage::Asking(exchange);
