@@ -263,7 +263,7 @@ impl Client {
             Hint::Background => {
                 self.is_in_background = true;
                 for connection in &mut self.connections {
-                    connection.note_life(true, &mut self.timers, self.now);
+                    connection.renew(true, &mut self.timers, self.now);
                 }
                 return;
             }

@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) drain: Option<Instant>,
     /// A sign of life was asked for, and has not come.
     pub(crate) is_asked: bool,
+    /// Only the answer counts as one: what else comes may have been under way.
+    awaits_answer: bool,
     /// An heir vouched for it since it was heard.
     is_trusted: bool,
     /// Silence for so long means loss.
@@ -55,15 +57,20 @@ impl Connection {
             is_draining: false,
             drain: None,
             is_asked: false,
+            awaits_answer: false,
             is_trusted: false,
             silence: None,
         }
     }
 
-    /// Something was heard, or asked.
+    /// Something was heard.
     pub(crate) fn note_life(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
         self.is_trusted = false;
-        self.renew(is_in_background, timers, now);
+        if self.awaits_answer {
+            timers.set(Timer::Silence(self.id), now + PROBE_ANSWER);
+        } else {
+            self.renew(is_in_background, timers, now);
+        }
     }
 
     /// An heir shows that the path is there: silence is no loss yet, but only once.
@@ -73,8 +80,10 @@ impl Connection {
         }
     }
 
-    fn renew(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
+    /// All is well as far as is known: silence is a loss after its whole time.
+    pub(crate) fn renew(&mut self, is_in_background: bool, timers: &mut Timers, now: Instant) {
         self.is_asked = false;
+        self.awaits_answer = false;
         let least = if is_in_background {
             BACKGROUND_SILENCE
         } else {
@@ -94,12 +103,13 @@ impl Connection {
         }
     }
 
-    /// It was asked for a sign of life.
-    pub(crate) fn expect_answer(&mut self, timers: &mut Timers, now: Instant) {
+    /// It was asked for a sign of life, which it may be able to give.
+    pub(crate) fn expect_answer(&mut self, can_answer: bool, timers: &mut Timers, now: Instant) {
         if self.silence.is_none() {
             return;
         }
         self.is_asked = true;
+        self.awaits_answer = can_answer;
         let latest = now + PROBE_ANSWER;
         let deadline = timers
             .deadline(Timer::Silence(self.id))

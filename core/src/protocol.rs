@@ -131,6 +131,8 @@ pub struct Out {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fact {
+    /// The server beats, or answered [`Intent::Probe`].
+    Alive,
     /// The server will go away.
     Drain {
         /// The window.

@@ -384,6 +384,11 @@ impl Race {
             .any(|trial| trial.connection == connection)
     }
 
+    /// Why the last candidate of this heat failed.
+    pub(crate) fn last_failure(&self) -> Option<&Reason> {
+        self.failed.last().map(|(_, reason)| reason)
+    }
+
     pub(crate) fn has_trials(&self) -> bool {
         !self.trials.is_empty()
     }

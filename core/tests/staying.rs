@@ -250,3 +250,17 @@ fn a_hop_that_holds_answers_back_is_waited_for_through_the_hold() {
 
     assert!(!scene.all(Via::Http).contains(&held));
 }
+
+#[test]
+fn what_was_under_way_is_no_answer_to_a_doubt() {
+    let mut scene = Scene::connected_by_websocket();
+    let socket = scene.only(Via::WebSocket);
+    scene.stay(6);
+
+    scene.command(Command::Hint(Hint::Woke));
+    scene.pass(50);
+    scene.say(socket, "e 1 6 msg :six\n");
+    scene.pass(2_001);
+
+    assert!(!scene.all(Via::WebSocket).contains(&socket));
+}

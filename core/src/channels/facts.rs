@@ -61,7 +61,8 @@ impl Channels {
                 Ok(())
             }
             Fact::Subscribed { feed, at } => self.on_subscribed(connection, feed, at),
-            Fact::Drain { .. }
+            Fact::Alive
+            | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
             | Fact::Silence(_)

@@ -89,7 +89,8 @@ impl Client {
         if is_asked && deadline.is_some_and(|at| at > self.now) {
             return;
         }
-        match self.tell(id, Intent::Probe) {
+        let uptake = self.tell(id, Intent::Probe);
+        match uptake {
             Uptake::Taken => {}
             // An answer that is under way cannot be asked: an heir shows whether there is a path, and takes over.
             Uptake::NeedsSuccessor | Uptake::Unsupported => {
@@ -103,7 +104,7 @@ impl Client {
             .iter_mut()
             .find(|connection| connection.id == id)
         {
-            connection.expect_answer(&mut self.timers, self.now);
+            connection.expect_answer(uptake == Uptake::Taken, &mut self.timers, self.now);
         }
     }
 
@@ -277,6 +278,7 @@ impl Client {
             return;
         };
         match fact {
+            Fact::Alive => connection.renew(self.is_in_background, &mut self.timers, now),
             Fact::Drain { within } => {
                 let at = now + self.rng.scale(within, 0..100);
                 connection.drain = Some(at);
@@ -303,7 +305,7 @@ impl Client {
             }
             Fact::Silence(silence) => {
                 connection.silence = silence;
-                connection.note_life(self.is_in_background, &mut self.timers, now);
+                connection.renew(self.is_in_background, &mut self.timers, now);
             }
             Fact::Welcome { transports, spread } => {
                 if connection.welcome.replace(now).is_none() {

@@ -286,12 +286,13 @@ impl Client {
                 self.race.climb_after(wait, &mut self.timers, self.now);
             }
             Err(at) => {
-                let reason = match &self.state {
+                let before = match &self.state {
                     State::Connecting { reason } | State::Disconnected { reason, .. } => {
                         reason.clone()
                     }
                     State::Connected { .. } => None,
                 };
+                let reason = self.race.last_failure().cloned().or(before);
                 let wait = at.since(self.now);
                 self.wait(reason.unwrap_or(Reason::Late), wait);
             }

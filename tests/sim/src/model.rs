@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use downlink_core::{Delivery, Outcome, Reason, Role, State, SubscriptionId, Trial};
+use downlink_core::{Delivery, Outcome, Reason, Retry, Role, State, SubscriptionId, Trial};
 
 use self::{attempts::Attempts, ledger::Ledger};
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) struct Model {
     queue_bytes: usize,
     /// The application closed the client.
     pub(crate) was_closed: bool,
+    /// The server asked not to come back before.
+    not_before: u64,
+    connecting_since: Option<u64>,
     scratch: Scratch,
 }
 
@@ -45,6 +48,8 @@ impl Model {
             queue_count,
             queue_bytes,
             was_closed: false,
+            not_before: 0,
+            connecting_since: None,
             scratch: Scratch::default(),
         }
     }
@@ -119,7 +124,7 @@ impl Model {
                 ledger.close();
                 Ok(())
             }
-            Told::State(state) => self.on_state(state, servers),
+            Told::State(state) => self.on_state(state, servers, now),
             Told::Trial(trial) => self.on_trial(trial, now),
             Told::Nothing | Told::Snapshot(_) => Ok(()),
         }
@@ -150,13 +155,33 @@ impl Model {
         Ok(())
     }
 
-    fn on_state(&self, state: &State, servers: &Servers) -> Result<(), Broken> {
-        let State::Disconnected {
-            reason: Some(reason),
-            retry_at: None,
-        } = state
-        else {
-            return Ok(());
+    fn on_state(&mut self, state: &State, servers: &Servers, now: u64) -> Result<(), Broken> {
+        let reason = match state {
+            State::Connecting { .. } if now < self.not_before => {
+                let detail = format!("it comes back before {} ms", self.not_before);
+                return Err(Broken::new(Rule::Advice, detail));
+            }
+            State::Disconnected {
+                reason: Some(Reason::Refused { retry, .. }),
+                retry_at: Some(_),
+            } => {
+                // Without an attempt between, only what was said before is said again.
+                if let Retry::After(wait) = retry
+                    && self.connecting_since != Some(now)
+                {
+                    self.not_before = now + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                }
+                return Ok(());
+            }
+            State::Disconnected {
+                reason: Some(reason),
+                retry_at: None,
+            } => reason,
+            State::Connecting { .. } => {
+                self.connecting_since = Some(now);
+                return Ok(());
+            }
+            State::Connected { .. } | State::Disconnected { .. } => return Ok(()),
         };
         let verdicts = &servers.verdicts;
         if self.was_closed || verdicts.is_final || verdicts.is_foreign {

@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 /// What a client owes.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Rule {
+    /// A wait that the server asked for is kept.
+    Advice,
     /// At most 30 connections are begun in any 60 s.
     Attempts,
     /// A client ends only by the application's word, the server's, or when every transport is refused.

@@ -55,6 +55,7 @@ impl Dialogue {
         }
 
         match verb {
+            "beat" => Ok(Meaning::Fact(Fact::Alive)),
             "drain" => Ok(Meaning::Fact(Fact::Drain {
                 within: milliseconds(required(frame.field("in"))?)?,
             })),

@@ -187,7 +187,8 @@ impl Http {
                 self.wanted.retain(|wanted| wanted.feed != feed);
                 return;
             }
-            Fact::Drain { .. }
+            Fact::Alive
+            | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
             | Fact::Silence(_)

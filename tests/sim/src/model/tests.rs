@@ -151,6 +151,22 @@ fn a_client_that_gives_up_by_itself_is_noticed() {
 }
 
 #[test]
+fn coming_back_before_the_time_that_the_server_named_is_noticed() {
+    let mut history = History::of(1);
+    let refused = State::Disconnected {
+        reason: Some(Reason::Refused {
+            code: "busy".into(),
+            retry: Retry::After(Duration::from_secs(1)),
+        }),
+        retry_at: Some(Duration::from_secs(1)),
+    };
+    history.tell(&Told::State(refused)).unwrap();
+
+    let connecting = State::Connecting { reason: None };
+    assert_eq!(history.tell(&Told::State(connecting)), Err(Rule::Advice));
+}
+
+#[test]
 fn a_thirty_first_attempt_within_a_minute_is_noticed() {
     let mut attempts = Attempts::default();
     for at in 0..30 {
