@@ -82,6 +82,19 @@ impl Sim {
             "{} schedules break a rule",
             report.failures
         );
+        if self.schedules >= ENOUGH {
+            let coverage = &report.coverage;
+            ensure!(
+                coverage.least_cell() >= 100,
+                "a fault was met in some state {} times only",
+                coverage.least_cell()
+            );
+            ensure!(
+                coverage.never_connected * 20 < coverage.runs,
+                "{} runs never connected: they show too little",
+                coverage.never_connected
+            );
+        }
 
         Ok(())
     }
@@ -101,3 +114,5 @@ impl Replay {
 }
 
 const STEPS: usize = 300;
+/// So many schedules have to come through everything.
+const ENOUGH: u64 = 20_000;

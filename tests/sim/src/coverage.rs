@@ -124,14 +124,9 @@ impl Coverage {
         }
     }
 
-    /// How many cells of fault and place no step was in.
-    pub fn empty_cells(&self) -> usize {
-        self.cells
-            .0
-            .iter()
-            .flatten()
-            .filter(|count| **count == 0)
-            .count()
+    /// How many steps were in that cell of fault and place which had the fewest.
+    pub fn least_cell(&self) -> u64 {
+        self.cells.0.iter().flatten().copied().min().unwrap_or(0)
     }
 }
 
