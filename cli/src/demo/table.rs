@@ -49,7 +49,7 @@ impl Row {
     }
 
     pub(super) fn is_well(&self) -> bool {
-        self.events > 0 && self.lost == 0 && self.doubled == 0
+        self.events > 0 && self.lost == 0 && self.doubled == 0 && self.gaps == 0
     }
 
     fn columns(&self) -> String {

@@ -220,7 +220,7 @@ impl Dialogue {
             return Err(Refusal::MALFORMED);
         };
         self.subscriptions.remove(&id);
-        if name.is_empty() || name.len() > 255 || name == "-" {
+        if name.is_empty() || name.len() > 255 {
             return Ok((refuse(id, "bad-channel", "a name has 1 to 255 bytes"), true));
         }
         if self.subscriptions.len() >= self.server.config().subscriptions {
