@@ -73,7 +73,8 @@ impl Consumer {
 
     /// All up to `cursor` is finished.
     pub(crate) fn finish(&mut self, cursor: &Cursor) {
-        // Two gaps may end at one position, when a hook went back behind the first: the last one counts.
+        // Two gaps may end at one position, when a hook went back behind the first: the last one counts, at the cost of a
+        // queue that may be filled twice.
         let Some(last) = self
             .unfinished
             .iter()

@@ -39,7 +39,7 @@ pub(crate) struct Ledger {
     position: Position,
     /// The first event that it got.
     first: Option<Place>,
-    /// No other subscription of its channel lived when it began: what is confirmed is meant for it.
+    /// No other subscription of its channel was there before, which it could join: what is confirmed is meant for it.
     is_alone: bool,
     /// Deliveries, bytes.
     pub(crate) unfinished: (usize, usize),
@@ -87,6 +87,10 @@ impl Ledger {
     /// Whether it began with what came next.
     pub(crate) fn is_of_now(&self) -> bool {
         matches!(self.wish.begins, Begins::Relative(Asked::Now, _))
+    }
+
+    pub(crate) fn has_hook(&self) -> bool {
+        matches!(self.wish.begins, Begins::Snapshot)
     }
 
     /// How far it is known to have come.
