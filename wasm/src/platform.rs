@@ -10,7 +10,7 @@ use crate::{clock::Clock, http, websocket};
 /// The [`Platform`] of browsers: `fetch` and `WebSocket`.
 ///
 /// It sends no cookies, stores nothing in caches and follows no redirects. A browser chooses connections itself, so that
-/// [`HttpRequest::fresh`] means nothing here, and hides why something failed before its head came.
+/// [`HttpRequest::reuse`] means nothing here, and hides why something failed before its head came.
 #[derive(Debug, Default)]
 pub struct BrowserPlatform {
     clock: Clock,

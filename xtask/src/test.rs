@@ -27,6 +27,11 @@ pub(crate) fn run_all() -> Result<()> {
             "warnings",
         ]),
     )?;
+    run(
+        "documentation",
+        cargo(&["doc", "--locked", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
     let contract = wasm::build_contract()?;
     wasm::print_size(false)?;
     run("tests", &mut cargo(&["test", "--locked", "--workspace"]))?;
@@ -52,11 +57,6 @@ pub(crate) fn run_all() -> Result<()> {
     )?;
     println!("==> the budget of an event");
     bench::check_budget()?;
-    run(
-        "documentation",
-        cargo(&["doc", "--locked", "--workspace", "--no-deps", "--quiet"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
 
     run(
         "the minimal server's tests",
