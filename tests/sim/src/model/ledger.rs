@@ -93,12 +93,12 @@ impl Ledger {
         matches!(self.wish.begins, Begins::Snapshot)
     }
 
-    /// How far it is known to have come.
+    /// How far it is known to have come; where several answers are under way, any of them may count.
     pub(crate) fn reached(&self) -> Option<Place> {
         match (&self.position, &self.wish.begins) {
             (Position::At(place), _) => Some(*place),
             (Position::Relative(candidates), Begins::Relative(_, Bounds(least))) => {
-                Some(candidates.iter().max().copied().unwrap_or(*least))
+                Some(candidates.iter().min().copied().unwrap_or(*least))
             }
             (Position::Relative(_) | Position::Snapshot, _) => None,
         }
