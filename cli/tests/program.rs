@@ -269,6 +269,20 @@ fn the_minimal_server_conforms_and_is_followed_through_a_cut() {
     assert_eq!(tail.heard(|line| line["type"] == "gap"), 0);
 }
 
+/// Returns the whole report.
+fn conformance_of(server: &Wrong) -> Program {
+    let report = Program::start(downlink(&[
+        "conformance",
+        "--json",
+        "--timeout",
+        "300",
+        &server.url,
+    ]));
+    report.until(|line| line["failed"].is_u64());
+
+    report
+}
+
 #[test]
 fn conformance_finds_what_is_wrong() {
     const WELCOME: &str = "hi v=1 hello=1 beat=5000\nwelcome\n";
@@ -287,14 +301,7 @@ fn conformance_finds_what_is_wrong() {
     ] {
         let server = Wrong::answering(&answer);
 
-        let report = Program::start(downlink(&[
-            "conformance",
-            "--json",
-            "--timeout",
-            "300",
-            &server.url,
-        ]));
-        report.until(|line| line["failed"].is_u64());
+        let report = conformance_of(&server);
 
         let is_found = report.heard(|line| line["check"] == failing && line["verdict"] == "failed");
         assert_eq!(is_found, 1, "{failing}: {:?}", report.all());
@@ -306,14 +313,7 @@ fn conformance_finds_what_is_wrong() {
 fn a_server_that_left_passes_nothing() {
     let server = Wrong::leaving_after(2, "hi v=1 hello=1 beat=5000\nwelcome\n");
 
-    let report = Program::start(downlink(&[
-        "conformance",
-        "--json",
-        "--timeout",
-        "300",
-        &server.url,
-    ]));
-    report.until(|line| line["failed"].is_u64());
+    let report = conformance_of(&server);
 
     let is_it = |line: &Value| line["check"] == "too-large" && line["verdict"] == "failed";
     assert_eq!(report.heard(is_it), 1, "{:?}", report.all());

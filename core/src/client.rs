@@ -297,15 +297,7 @@ impl Client {
     /// A closed client does nothing but say so.
     fn refuse(&mut self, command: &Command) {
         if let Command::Subscribe { subscription, .. } = command {
-            let reason = match &self.state {
-                State::Disconnected {
-                    reason: Some(reason),
-                    ..
-                } => reason.clone(),
-                State::Connected { .. } | State::Connecting { .. } | State::Disconnected { .. } => {
-                    Reason::Closed
-                }
-            };
+            let reason = self.state.reason().cloned().unwrap_or(Reason::Closed);
             self.notify(Notice::Ended(*subscription, reason));
         }
     }

@@ -35,6 +35,14 @@ impl State {
             Self::Disconnected { .. } => "disconnected",
         }
     }
+
+    /// Why there is no connection.
+    pub(crate) fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Connected { .. } => None,
+            Self::Connecting { reason } | Self::Disconnected { reason, .. } => reason.as_ref(),
+        }
+    }
 }
 
 impl fmt::Display for State {

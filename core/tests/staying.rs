@@ -8,17 +8,24 @@
 
 mod scene;
 
-use downlink_core::{Command, Hint, Reason, Reuse, Start, State, TransportKind};
+use downlink_core::{Command, Hint, IoId, Reason, Reuse, Start, State, TransportKind};
 use scene::{Scene, Via};
 
 const HI: &str = "hi v=1 hello=1 beat=5000\n";
 const WELCOME: &str = "welcome has=websocket,sse,stream time=1000\n";
 
-#[test]
-fn a_hint_asks_for_a_sign_of_life_and_two_seconds_without_one_are_a_loss() {
+/// A WebSocket that has stood its trial.
+fn settled() -> (Scene, IoId) {
     let mut scene = Scene::connected_by_websocket();
     let socket = scene.only(Via::WebSocket);
     scene.stay(6);
+
+    (scene, socket)
+}
+
+#[test]
+fn a_hint_asks_for_a_sign_of_life_and_two_seconds_without_one_are_a_loss() {
+    let (mut scene, socket) = settled();
 
     scene.command(Command::Hint(Hint::Online));
     assert_eq!(scene.sent(), ["beat\n"]);
@@ -80,9 +87,7 @@ fn a_slow_server_is_not_lost_by_a_hint_once_the_heir_has_said_hi() {
 
 #[test]
 fn who_slept_listens_before_it_calls_silence_a_loss() {
-    let mut scene = Scene::connected_by_websocket();
-    let socket = scene.only(Via::WebSocket);
-    scene.stay(6);
+    let (mut scene, socket) = settled();
 
     scene.sleep(3_600_000);
     assert_eq!(scene.sent().concat(), "beat\n");
@@ -95,9 +100,7 @@ fn who_slept_listens_before_it_calls_silence_a_loss() {
 
 #[test]
 fn who_slept_leaves_a_path_that_stays_silent_after_two_seconds() {
-    let mut scene = Scene::connected_by_websocket();
-    let socket = scene.only(Via::WebSocket);
-    scene.stay(6);
+    let (mut scene, socket) = settled();
 
     scene.sleep(3_600_000);
     scene.pass(2_001);
@@ -107,9 +110,7 @@ fn who_slept_leaves_a_path_that_stays_silent_after_two_seconds() {
 
 #[test]
 fn in_the_background_only_a_minute_of_silence_is_a_loss() {
-    let mut scene = Scene::connected_by_websocket();
-    let socket = scene.only(Via::WebSocket);
-    scene.stay(6);
+    let (mut scene, socket) = settled();
 
     scene.command(Command::Hint(Hint::Background));
     scene.pass(59_000);
@@ -253,9 +254,7 @@ fn a_hop_that_holds_answers_back_is_waited_for_through_the_hold() {
 
 #[test]
 fn what_was_under_way_is_no_answer_to_a_doubt() {
-    let mut scene = Scene::connected_by_websocket();
-    let socket = scene.only(Via::WebSocket);
-    scene.stay(6);
+    let (mut scene, socket) = settled();
 
     scene.command(Command::Hint(Hint::Woke));
     scene.pass(50);

@@ -16,10 +16,7 @@ impl Client {
     /// Begins a round of attempts.
     pub(super) fn begin_heat(&mut self) {
         self.timers.cancel(Timer::Attempt);
-        let reason = match &self.state {
-            State::Connecting { reason } | State::Disconnected { reason, .. } => reason.clone(),
-            State::Connected { .. } => None,
-        };
+        let reason = self.state.reason().cloned();
         self.set_state(State::Connecting { reason });
         let (origin, network) = self.place();
         let known = self
@@ -286,13 +283,11 @@ impl Client {
                 self.race.climb_after(wait, &mut self.timers, self.now);
             }
             Err(at) => {
-                let before = match &self.state {
-                    State::Connecting { reason } | State::Disconnected { reason, .. } => {
-                        reason.clone()
-                    }
-                    State::Connected { .. } => None,
-                };
-                let reason = self.race.last_failure().cloned().or(before);
+                let reason = self
+                    .race
+                    .last_failure()
+                    .or_else(|| self.state.reason())
+                    .cloned();
                 let wait = at.since(self.now);
                 self.wait(reason.unwrap_or(Reason::Late), wait);
             }

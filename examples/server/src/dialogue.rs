@@ -12,6 +12,7 @@ use crate::{
     channel::Channel,
     frame::{Carrier, Frame, encode_word, number},
     log::unix_time,
+    server::check_name,
 };
 
 /// One connection's or request's side of the server.
@@ -220,7 +221,7 @@ impl Dialogue {
             return Err(Refusal::MALFORMED);
         };
         self.subscriptions.remove(&id);
-        if name.is_empty() || name.len() > 255 {
+        if check_name(name).is_err() {
             return Ok((refuse(id, "bad-channel", "a name has 1 to 255 bytes"), true));
         }
         if self.subscriptions.len() >= self.server.config().subscriptions {

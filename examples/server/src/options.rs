@@ -1,6 +1,7 @@
 //! Options of a server on the command line.
 
 use std::{
+    error::Error,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{Config, Message, Retention, Server, Tls};
+use crate::{Config, Message, PublishError, Retention, Server, Tls, server::check_name};
 
 /// Serves channels from memory.
 #[derive(Args, Clone, Debug)]
@@ -160,20 +161,18 @@ async fn ticks(server: Server, channel: String, rate: f64) {
     }
 }
 
-fn tick(text: &str) -> Result<(String, f64), &'static str> {
+fn tick(text: &str) -> Result<(String, f64), Box<dyn Error + Send + Sync>> {
     let (channel, rate) = text.rsplit_once('=').ok_or("write it as CHANNEL=RATE")?;
     let rate: f64 = rate.parse().map_err(|_| "the rate is a number")?;
     if !(0.001..=100_000.0).contains(&rate) {
-        return Err("the rate is between 0.001 and 100000 a second");
+        return Err("the rate is between 0.001 and 100000 a second".into());
     }
 
     Ok((self::channel(channel)?, rate))
 }
 
-fn channel(text: &str) -> Result<String, &'static str> {
-    if !(1..=255).contains(&text.len()) {
-        return Err("a channel's name has 1 to 255 bytes");
-    }
+fn channel(text: &str) -> Result<String, PublishError> {
+    check_name(text)?;
 
     Ok(text.into())
 }

@@ -154,9 +154,7 @@ impl Server {
     /// # Errors
     /// [`PublishError`]; nothing is appended then.
     pub fn publish(&self, channel: &str, message: Message) -> Result<String, PublishError> {
-        if !(1..=255).contains(&channel.len()) {
-            return Err(PublishError::ChannelName);
-        }
+        check_name(channel)?;
         if message.name.len() > 64 || message.name == "-" {
             return Err(PublishError::EventName);
         }
@@ -337,6 +335,15 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("counters", &self.counters())
             .finish_non_exhaustive()
+    }
+}
+
+/// Checks the name of a channel.
+pub(crate) fn check_name(channel: &str) -> Result<(), PublishError> {
+    if (1..=255).contains(&channel.len()) {
+        Ok(())
+    } else {
+        Err(PublishError::ChannelName)
     }
 }
 
