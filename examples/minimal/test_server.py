@@ -42,7 +42,9 @@ class Process:
 
     def __init__(self, *options: str, port: int = 0):
         command = [sys.executable, str(HERE / "server.py"), "--listen", f"127.0.0.1:{port}", "--beat", "1000", *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # Whoever runs this in the background of a shell has SIGINT ignored, which a child would inherit.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.url = urlsplit(self.process.stdout.readline().strip())
 
     def publish(self, *lines: str) -> None:
