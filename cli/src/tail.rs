@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -12,7 +13,10 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use downlink::{Client, Cursor, Delivery, Event, Gap, Reason, Start, State, TransportKind};
+use downlink::{
+    Client, Cursor, Delivery, Event, Gap, Reason, Start, State, TransportKind,
+    protocol::{self, Protocol},
+};
 use futures_util::{StreamExt, stream::SelectAll};
 use serde_json::{Value, json};
 use tokio::{select, signal};
@@ -30,6 +34,9 @@ pub(crate) struct Tail {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// What the server speaks: downlink, nchan, or nchan,poll=URL
+    #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
+    protocol: Arc<dyn Protocol>,
     /// Use only these: websocket, sse, stream, long-poll, poll
     #[arg(long, value_delimiter = ',')]
     transport: Vec<TransportKind>,
@@ -49,7 +56,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let mut builder = Client::builder(&self.url);
+        let mut builder = Client::builder(&self.url).protocol(self.protocol);
         if !self.transport.is_empty() {
             builder = builder.transports(self.transport.iter().copied());
         }

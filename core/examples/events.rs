@@ -46,7 +46,7 @@ struct Session {
 
 impl Session {
     fn connect(transport: TransportKind) -> Result<Self, Box<dyn Error>> {
-        let mut config = Config::new("http://server/downlink", Box::new(Downlink));
+        let mut config = Config::new("http://server/downlink", Downlink);
         config.transports = vec![transport];
         config.opening = false;
         let now = Instant::default();

@@ -1,6 +1,6 @@
 //! What a client is made of.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use crate::{TransportKind, protocol::Protocol};
@@ -11,7 +11,7 @@ pub struct Config {
     /// The server: an absolute `http` or `https` URL without user and fragment.
     pub url: String,
     /// The protocol that the server speaks; Downlink's own by default.
-    pub protocol: Box<dyn Protocol>,
+    pub protocol: Arc<dyn Protocol>,
     /// The transports that may be used; all by default. The order does not matter.
     pub transports: Vec<TransportKind>,
     /// Whether to open with the cheap exchange on an unknown network; true by default.
@@ -35,10 +35,10 @@ pub struct Config {
 
 impl Config {
     /// The defaults, for the server at `url`.
-    pub fn new(url: impl Into<String>, protocol: Box<dyn Protocol>) -> Self {
+    pub fn new(url: impl Into<String>, protocol: impl Protocol + 'static) -> Self {
         Self {
             url: url.into(),
-            protocol,
+            protocol: Arc::new(protocol),
             transports: TransportKind::ALL.into(),
             opening: true,
             memory: None,

@@ -1,11 +1,11 @@
 //! One attempt over WebSocket or HTTP: made whole, dropped whole.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    Instant, IoId, Outcome, Role, TransportKind, Trial,
-    protocol::Codec,
+    Instant, IoId, IoRequest, Outcome, Role, TransportKind, Trial,
+    protocol::{Codec, Lane},
     timer::{Timer, Timers},
 };
 
@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     pub(crate) transport: TransportKind,
     pub(crate) role: Role,
     pub(crate) codec: Box<dyn Codec>,
-    pub(crate) io: Option<IoId>,
+    lanes: Vec<Line>,
     pub(crate) opened: Instant,
     pub(crate) first_frame: Option<Instant>,
     pub(crate) welcome: Option<Instant>,
@@ -37,6 +37,13 @@ pub(crate) struct Connection {
     pub(crate) silence: Option<Duration>,
 }
 
+/// A piece of I/O of a connection.
+struct Line {
+    lane: Lane,
+    io: IoId,
+    is_websocket: bool,
+}
+
 impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
@@ -50,7 +57,7 @@ impl Connection {
             transport,
             role,
             codec,
-            io: None,
+            lanes: Vec::new(),
             opened: now,
             first_frame: None,
             welcome: None,
@@ -61,6 +68,51 @@ impl Connection {
             is_trusted: false,
             silence: None,
         }
+    }
+
+    /// Returns what `io` is to it.
+    pub(crate) fn lane_of(&self, io: IoId) -> Option<Lane> {
+        let line = self.lanes.iter().find(|line| line.io == io)?;
+
+        Some(line.lane)
+    }
+
+    /// Returns what is on `lane`.
+    pub(crate) fn io_on(&self, lane: Lane) -> Option<IoId> {
+        let line = self.lanes.iter().find(|line| line.lane == lane)?;
+
+        Some(line.io)
+    }
+
+    /// Puts `io` on `lane`; returns what was there.
+    pub(crate) fn put_on(&mut self, lane: Lane, io: IoId, is_websocket: bool) -> Option<IoId> {
+        let old = self.free(lane);
+        self.lanes.push(Line {
+            lane,
+            io,
+            is_websocket,
+        });
+
+        old
+    }
+
+    /// Nothing is on `lane` any more; returns what was.
+    pub(crate) fn free(&mut self, lane: Lane) -> Option<IoId> {
+        let at = self.lanes.iter().position(|line| line.lane == lane)?;
+
+        Some(self.lanes.swap_remove(at).io)
+    }
+
+    /// Returns how to end what it has.
+    pub(crate) fn farewell(&self) -> impl Iterator<Item = (IoId, IoRequest)> {
+        self.lanes.iter().map(|line| {
+            let request = if line.is_websocket && self.welcome.is_some() {
+                IoRequest::Close(1000)
+            } else {
+                IoRequest::Cancel
+            };
+            (line.io, request)
+        })
     }
 
     /// Something was heard.

@@ -1,9 +1,10 @@
 //! From chunks to frames.
 
 mod lines;
+mod multipart;
 mod sse;
 
-pub(crate) use self::{lines::Lines, sse::Sse};
+pub(crate) use self::{lines::Lines, multipart::Multipart, sse::Sse};
 use crate::{Payload, Reason};
 
 /// Cuts what arrives into frames, however it was split on its way.

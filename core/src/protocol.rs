@@ -1,11 +1,12 @@
 //! The seam to servers: what a protocol and its codecs are.
 
 mod downlink;
+mod nchan;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
-pub use self::downlink::Downlink;
+pub use self::{downlink::Downlink, nchan::Nchan};
 pub use crate::feed::FeedId;
 use crate::{
     Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Reuse, Role, Start, Text,
@@ -13,13 +14,49 @@ use crate::{
 };
 
 /// What the frames of a server mean. One for each client; does no I/O.
-pub trait Protocol: Send {
+pub trait Protocol: fmt::Debug + Send + Sync {
     /// What a connection over `transport` can do; `None` if the protocol is not spoken there.
     fn guarantees(&self, transport: TransportKind) -> Option<Guarantees>;
 
     /// Begins a connection. All that may enter it is in the plan.
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec>;
 }
+
+/// Returns the protocol that `spec` names: `downlink`, or `nchan` with the URL of its interval polls as in
+/// `nchan,poll=https://example.org/poll/{channel}`.
+///
+/// # Errors
+/// [`UnknownProtocol`], for another name or option.
+pub fn by_name(spec: &str) -> Result<Arc<dyn Protocol>, UnknownProtocol> {
+    let (name, options) = spec.split_once(',').unwrap_or((spec, ""));
+    let mut options = options.split(',').filter(|option| !option.is_empty());
+    let protocol: Arc<dyn Protocol> = match name {
+        "downlink" => Arc::new(Downlink),
+        "nchan" => match options.next().map(|option| option.strip_prefix("poll=")) {
+            None => Arc::new(Nchan::new()),
+            Some(Some(url)) => Arc::new(Nchan::new().poll(url)),
+            Some(None) => return Err(UnknownProtocol),
+        },
+        _ => return Err(UnknownProtocol),
+    };
+
+    match options.next() {
+        None => Ok(protocol),
+        Some(_) => Err(UnknownProtocol),
+    }
+}
+
+/// No protocol has this name, or none of this name has this option.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnknownProtocol;
+
+impl fmt::Display for UnknownProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such protocol: use downlink, nchan, or nchan,poll=URL")
+    }
+}
+
+impl core::error::Error for UnknownProtocol {}
 
 /// What a server can keep over one transport.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,13 +121,10 @@ pub trait Codec: Send {
     fn handle_timeout(&mut self, out: &mut Out, now: Instant);
 }
 
-/// A line between a connection and its server.
+/// A line between a connection and its server, by the number that the codec gave it: a socket, an answer that is waited
+/// for, a request that sends something, or one of many where the server gives each channel a line of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Lane {
-    /// What brings events: the socket, or the answer that is waited for.
-    Down,
-}
+pub struct Lane(pub u64);
 
 /// A wish of the client to a connection.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +178,8 @@ pub enum Fact {
         feed: FeedId,
         /// Its number in the log that the last `Subscribed` or `Gap` named.
         seq: u64,
+        /// The number of the one before it, as far as this connection knows: what lies between does not exist.
+        after: u64,
         /// Its name.
         name: Text,
         /// What it carries.

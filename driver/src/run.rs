@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn client() -> Client {
-        let config = Config::new("http://localhost/", Box::new(Downlink));
+        let config = Config::new("http://localhost/", Downlink);
 
         Client::new(config, [7; 32], Duration::ZERO, Instant::default())
     }

@@ -1,8 +1,11 @@
 //! Options of a client.
 
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, sync::Arc, time::Duration};
 
-use downlink_core::{Config, TransportKind, protocol::Downlink};
+use downlink_core::{
+    Config, TransportKind,
+    protocol::{Downlink, Protocol},
+};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct Builder {
     url: String,
+    protocol: Arc<dyn Protocol>,
     transports: Vec<TransportKind>,
     opening: bool,
     memory: Option<String>,
@@ -28,6 +32,7 @@ impl Builder {
     pub(crate) fn new(url: String) -> Self {
         Self {
             url,
+            protocol: Arc::new(Downlink),
             transports: TransportKind::ALL.into(),
             opening: true,
             memory: None,
@@ -47,6 +52,13 @@ impl Builder {
     /// Sends this header with every request and upgrade.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.platform = self.platform.header(name, value);
+        self
+    }
+
+    /// The protocol that the server speaks, as [`protocol::by_name`](crate::protocol::by_name) returns it; Downlink's own
+    /// by default.
+    pub fn protocol(mut self, protocol: Arc<dyn Protocol>) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -103,7 +115,8 @@ impl Builder {
         getrandom::fill(&mut seed).map_err(|_| BuildError::NoEntropy)?;
         let platform = TokioPlatform::new(self.platform).map_err(BuildError::Platform)?;
 
-        let mut config = Config::new(url, Box::new(Downlink));
+        let mut config = Config::new(url, Downlink);
+        config.protocol = self.protocol;
         config.transports = self.transports;
         config.opening = self.opening;
         config.memory = self.memory;

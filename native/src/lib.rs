@@ -48,6 +48,11 @@ pub use downlink_core::{
     UnknownTransport,
 };
 
+/// The protocols of servers.
+pub mod protocol {
+    pub use downlink_core::protocol::{Downlink, Nchan, Protocol, UnknownProtocol, by_name};
+}
+
 pub use crate::{
     builder::{BuildError, Builder},
     client::Client,

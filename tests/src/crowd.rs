@@ -137,7 +137,7 @@ impl World {
         for number in 0..crowd.clients {
             let mut seed = [0; 32];
             seed[..8].copy_from_slice(&(crowd.seed << 32 | number as u64).to_le_bytes());
-            let config = Config::new("http://server/downlink", Box::new(Downlink));
+            let config = Config::new("http://server/downlink", Downlink);
             world.visitors.push(Visitor {
                 client: Client::new(config, seed, Duration::ZERO, Instant::default()),
                 has_event: false,

@@ -39,7 +39,7 @@ impl Client {
         opening: Option<bool>,
         memory: Option<String>,
     ) -> Result<Self, JsError> {
-        let mut config = Config::new(url, Box::new(Downlink));
+        let mut config = Config::new(url, Downlink);
         config.opening = opening.unwrap_or(config.opening);
         config.memory = memory;
         if let Some(names) = transports {

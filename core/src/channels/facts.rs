@@ -32,12 +32,13 @@ impl Channels {
             Fact::Event {
                 feed,
                 seq,
+                after,
                 name,
                 data,
                 time,
                 own,
             } => {
-                self.on_event(connection, feed, seq, |channel, cursor| Event {
+                self.on_event(connection, feed, (after, seq), |channel, cursor| Event {
                     channel,
                     cursor,
                     name,
@@ -161,7 +162,7 @@ impl Channels {
         &mut self,
         connection: ConnectionId,
         id: FeedId,
-        seq: u64,
+        (after, seq): (u64, u64),
         event: impl FnOnce(Arc<str>, Cursor) -> Event,
     ) {
         let Some((index, Standing::Confirmed(log))) = self.pair(connection, id) else {
@@ -176,9 +177,9 @@ impl Channels {
         }
         let at = cursor.at(seq);
         let channel = feed.channel.clone();
-        if seq > cursor.seq() + 1 {
-            // The server broke its word that its numbers are dense: never silence.
-            let to = cursor.at(seq - 1);
+        if after > cursor.seq() {
+            // The server left some out without a word: never silence.
+            let to = cursor.at(after);
             let gap = Gap {
                 channel: channel.clone(),
                 from: Some(cursor.clone()),

@@ -44,21 +44,22 @@ impl Client {
     }
 
     pub(super) fn on_io(&mut self, io: IoId, event: IoEvent) {
-        let Some(connection) = self
+        let Some((connection, lane)) = self
             .connections
             .iter_mut()
-            .find(|connection| connection.io == Some(io))
+            .find_map(|connection| Some((connection.lane_of(io)?, connection)))
+            .map(|(lane, connection)| (connection, lane))
         else {
             return;
         };
         let id = connection.id;
         if let IoEvent::Finished(_) = event {
-            connection.io = None;
+            connection.free(lane);
         } else {
             connection.note_life(self.is_in_background, &mut self.timers, self.now);
         }
         self.with_codec(id, |connection, out, now| {
-            connection.codec.handle_lane(Lane::Down, event, out, now)
+            connection.codec.handle_lane(lane, event, out, now)
         });
     }
 
@@ -183,18 +184,9 @@ impl Client {
 
     /// Ends the I/O of a connection.
     pub(super) fn hang_up(&mut self, connection: &Connection) {
-        let Some(io) = connection.io else {
-            return;
-        };
-        let request = match connection.transport {
-            TransportKind::WebSocket if connection.welcome.is_some() => IoRequest::Close(1000),
-            TransportKind::LongPoll
-            | TransportKind::Poll
-            | TransportKind::Sse
-            | TransportKind::Stream
-            | TransportKind::WebSocket => IoRequest::Cancel,
-        };
-        self.outputs.push_back(Output::Io(io, request));
+        let farewell = connection.farewell();
+        self.outputs
+            .extend(farewell.map(|(io, request)| Output::Io(io, request)));
     }
 
     pub(super) fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
@@ -231,8 +223,8 @@ impl Client {
         };
         let result = run(connection, &mut out, now);
 
-        for (_, request) in out.requests.drain(..) {
-            self.do_io(id, request);
+        for (lane, request) in out.requests.drain(..) {
+            self.do_io(id, lane, request);
         }
         if let Some(at) = out.wake.take() {
             self.timers.set(Timer::Codec(id), at);
@@ -246,21 +238,26 @@ impl Client {
         }
     }
 
-    fn do_io(&mut self, id: ConnectionId, request: IoRequest) {
+    fn do_io(&mut self, id: ConnectionId, lane: Lane, request: IoRequest) {
         let next_io = IoId(self.next_io);
         let Some(connection) = self.connection(id) else {
             return;
         };
         let io = match &request {
             IoRequest::Http(_) | IoRequest::WebSocket(_) => {
-                let old = connection.io.replace(next_io);
+                let is_websocket = matches!(request, IoRequest::WebSocket(_));
+                let old = connection.put_on(lane, next_io, is_websocket);
                 self.next_io += 1;
                 if let Some(old) = old {
                     self.outputs.push_back(Output::Io(old, IoRequest::Cancel));
                 }
                 next_io
             }
-            IoRequest::Cancel | IoRequest::Close(_) | IoRequest::Send(_) => match connection.io {
+            IoRequest::Cancel | IoRequest::Close(_) => match connection.free(lane) {
+                Some(io) => io,
+                None => return,
+            },
+            IoRequest::Send(_) => match connection.io_on(lane) {
                 Some(io) => io,
                 None => return,
             },

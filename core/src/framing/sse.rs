@@ -26,7 +26,11 @@ impl Sse {
         }
     }
 
-    fn next_line(&mut self) -> Result<Option<Payload>, Reason> {
+    /// Returns the next whole line, for those that need more than `data`.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`].
+    pub(crate) fn next_line(&mut self) -> Result<Option<Payload>, Reason> {
         let rest = self.unread.rest();
         if self.after_cr && rest.first() == Some(&b'\n') {
             self.unread.take(0, 1);

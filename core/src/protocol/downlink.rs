@@ -13,7 +13,7 @@ use core::{fmt::Write as _, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use self::{frame::encode_word, http::Http, websocket::WebSocket};
-use super::{Codec, FeedId, Guarantees, Plan, Protocol, Wanted};
+use super::{Codec, FeedId, Guarantees, Lane, Plan, Protocol, Wanted};
 use crate::{Head, Reason, Retry, Start, TransportKind};
 
 /// Downlink's own protocol, version 1.
@@ -90,6 +90,8 @@ fn refusal(head: &Head) -> Reason {
     }
 }
 
+/// One socket or answer at a time carries all.
+const LANE: Lane = Lane(0);
 /// For the form of `Retry-After` that is a date.
 const DEFAULT_RETRY_AFTER: u64 = 15;
 const MOST_RETRY_AFTER: u64 = 3600;

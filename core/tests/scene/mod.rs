@@ -38,7 +38,7 @@ impl Scene {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new("https://example.org/downlink", Box::new(Downlink));
+        let mut config = Config::new("https://example.org/downlink", Downlink);
         change(&mut config);
         let now = Instant::new(Duration::from_secs(100));
         let unix = Duration::from_secs(1_800_000_000);

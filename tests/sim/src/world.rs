@@ -52,7 +52,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: &Setup, timeline: Timeline) -> Self {
         let mut chance = Chance::new(setup.seed);
-        let mut config = Config::new(URL, Box::new(Downlink));
+        let mut config = Config::new(URL, Downlink);
         let kinds = setup.transports.iter().filter_map(|name| name.parse().ok());
         let kinds: Vec<TransportKind> = kinds.collect();
         if !kinds.is_empty() {

@@ -144,10 +144,12 @@ impl Dialogue {
         }
         let [feed, seq, name] = words;
         let name = required(name)?;
+        let seq = required(seq.and_then(number))?;
 
         Ok(Fact::Event {
             feed: FeedId::new(required(feed.and_then(number))?),
-            seq: required(seq.and_then(number))?,
+            seq,
+            after: seq.saturating_sub(1),
             name: if name == "-" {
                 Text::default()
             } else {

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{fmt::Write as _, time::Duration};
 
 use super::{
-    INFALLIBLE,
+    INFALLIBLE, LANE,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
     insert, refusal, write_hello, write_sub,
@@ -123,7 +123,7 @@ impl Http {
         };
         out.facts.push(Fact::Silence(Some(until_heard)));
         out.requests.push((
-            Lane::Down,
+            LANE,
             IoRequest::Http(HttpRequest {
                 url: self.url.clone(),
                 method: Method::Post,

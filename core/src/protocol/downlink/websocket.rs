@@ -5,6 +5,7 @@ use alloc::{string::String, vec::Vec};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
+    LANE,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
     refusal, write_hello, write_sub, write_unsub,
@@ -106,7 +107,7 @@ impl WebSocket {
             let (message, others) = rest.split_at(end);
             rest = others;
             let payload = Payload::from(message.as_bytes());
-            out.requests.push((Lane::Down, IoRequest::Send(payload)));
+            out.requests.push((LANE, IoRequest::Send(payload)));
         }
     }
 
@@ -143,7 +144,7 @@ impl Codec for WebSocket {
             protocols.push(value);
         }
         out.requests.push((
-            Lane::Down,
+            LANE,
             IoRequest::WebSocket(WebSocketRequest {
                 url: self.url.clone(),
                 protocols,

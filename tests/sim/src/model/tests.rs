@@ -289,7 +289,7 @@ fn cursor(seq: u64) -> downlink_core::Cursor {
 
 /// An event and a gap, as a client says them.
 fn samples() -> (Event, Gap) {
-    let mut config = Config::new("http://sample/downlink", Box::new(Downlink));
+    let mut config = Config::new("http://sample/downlink", Downlink);
     config.transports = vec![TransportKind::WebSocket];
     let now = Instant::default();
     let mut client = Client::new(config, [1; 32], Duration::ZERO, now);

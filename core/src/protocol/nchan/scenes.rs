@@ -1,0 +1,381 @@
+//! What a connection does, by what the real server says.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use super::{Nchan, id};
+use crate::{
+    Certainty, Head, Instant, IoEvent, IoRequest, Payload, Reason, Retry, Reuse, Role, Start,
+    TransportKind,
+    protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Protocol, Uptake, Wanted},
+};
+
+struct Scene {
+    codec: Box<dyn Codec>,
+    out: Out,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(transport: TransportKind, wanted: &[Wanted]) -> Self {
+        let codec = Nchan::new().poll("http://a/poll").open(Plan {
+            url: "http://a/sub",
+            transport,
+            role: Role::Start,
+            wanted,
+            session: &[0; 16],
+            reuse: Reuse::Any,
+            stream: None,
+            max_payload: 1 << 20,
+        });
+        let mut scene = Self {
+            codec,
+            out: Out::default(),
+            now: Instant::new(Duration::ZERO),
+        };
+        scene.codec.handle_open(&mut scene.out, scene.now);
+
+        scene
+    }
+
+    /// Takes what was asked: lane and URL.
+    fn asked(&mut self) -> Vec<(Lane, String)> {
+        self.out
+            .requests
+            .drain(..)
+            .map(|(lane, request)| match request {
+                IoRequest::Http(request) => (lane, request.url),
+                IoRequest::WebSocket(request) => (lane, request.url),
+                IoRequest::Cancel | IoRequest::Close(_) | IoRequest::Send(_) => {
+                    panic!("asks nothing")
+                }
+            })
+            .collect()
+    }
+
+    fn asked_one(&mut self) -> (Lane, String) {
+        let mut asked = self.asked();
+        assert_eq!(asked.len(), 1);
+
+        asked.remove(0)
+    }
+
+    fn hear(&mut self, lane: Lane, event: IoEvent) -> Result<(), Reason> {
+        self.codec.handle_lane(lane, event, &mut self.out, self.now)
+    }
+
+    fn hear_head(
+        &mut self,
+        lane: Lane,
+        status: u16,
+        headers: &[(&str, &str)],
+    ) -> Result<(), Reason> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
+
+        self.hear(lane, IoEvent::Opened(Head { status, headers }))
+    }
+
+    fn hear_bytes(&mut self, lane: Lane, bytes: &str) {
+        let chunk = Payload::from(bytes.as_bytes());
+        self.hear(lane, IoEvent::Received(chunk)).unwrap();
+    }
+
+    fn open_socket(&mut self, lane: Lane) {
+        let protocol = ("sec-websocket-protocol", "ws+meta.nchan");
+        self.hear_head(lane, 101, &[protocol, DATE]).unwrap();
+    }
+
+    /// Takes the facts that concern feeds.
+    fn told(&mut self) -> Vec<Fact> {
+        let facts = core::mem::take(&mut self.out.facts);
+
+        facts
+            .into_iter()
+            .filter(|fact| {
+                matches!(
+                    fact,
+                    Fact::Event { .. }
+                        | Fact::Gap { .. }
+                        | Fact::Refused { .. }
+                        | Fact::Subscribed { .. }
+                )
+            })
+            .collect()
+    }
+
+    fn is_proven(&self) -> bool {
+        self.out.facts.contains(&Fact::Hi)
+    }
+}
+
+fn wanted(n: u64, channel: &str, start: Start) -> Wanted {
+    Wanted {
+        feed: FeedId::new(n),
+        channel: Arc::from(channel),
+        start,
+    }
+}
+
+fn after(id: &str) -> Start {
+    Start::After(id::cursor(id::read(id).unwrap()))
+}
+
+fn subscribed(n: u64, id: &str) -> Fact {
+    Fact::Subscribed {
+        feed: FeedId::new(n),
+        at: id::cursor(id::read(id).unwrap()),
+    }
+}
+
+fn event(n: u64, id: &str, after: &str, name: &str, data: &str) -> Fact {
+    let seq = id::read(id).unwrap();
+    Fact::Event {
+        feed: FeedId::new(n),
+        seq,
+        after: id::read(after).unwrap(),
+        name: name.into(),
+        data: Payload::from(data.as_bytes()),
+        time: Some(id::time(seq)),
+        own: false,
+    }
+}
+
+const DATE: (&str, &str) = ("date", "Sun, 22 Nov 2026 18:53:50 GMT");
+
+#[test]
+fn a_socket_resumes_from_the_message_before_the_last_and_that_proves_the_path() {
+    let mut scene = Scene::new(
+        TransportKind::WebSocket,
+        &[wanted(1, "a", after("1795373636:1"))],
+    );
+
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/sub/a?last_event_id=1795373636%3A0");
+    scene.open_socket(lane);
+    assert!(!scene.is_proven());
+    scene.hear_bytes(
+        lane,
+        "id: 1795373636:1\ncontent-type: application/json\n\n{\"a\":1}",
+    );
+    assert!(scene.is_proven());
+    assert_eq!(scene.told(), [subscribed(1, "1795373636:1")]);
+    scene.hear_bytes(lane, "id: 1795373637:0\n\nli\n\nve");
+    assert_eq!(
+        scene.told(),
+        [event(1, "1795373637:0", "1795373636:1", "", "li\n\nve")]
+    );
+}
+
+#[test]
+fn a_history_that_was_trimmed_is_a_gap() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", after("5:1"))]);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\nid: 9:2\ndata: one\ndata: two\n\n");
+    let before = id::cursor(id::read("9:1").unwrap());
+    assert_eq!(
+        scene.told(),
+        [
+            Fact::Gap {
+                feed: FeedId::new(1),
+                to: before,
+                certainty: Certainty::Possible,
+                why: "trimmed".into()
+            },
+            event(1, "9:2", "9:1", "", "one\ntwo"),
+        ]
+    );
+}
+
+#[test]
+fn now_begins_by_the_servers_clock() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Now)]);
+
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/sub/a");
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(
+        lane,
+        ": hi\n\nid: 1795373629:7\ndata: old\n\nevent: tick\nid: 1795373630:0\ndata: new\n\n",
+    );
+    assert_eq!(
+        scene.told(),
+        [
+            subscribed(1, "1795373629:32767"),
+            event(1, "1795373630:0", "1795373629:32767", "tick", "new"),
+        ]
+    );
+}
+
+#[test]
+fn a_ping_without_data_is_no_event() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\nevent: ping\n\n");
+    assert!(scene.is_proven());
+    assert_eq!(scene.told(), [subscribed(1, "0:0")]);
+}
+
+#[test]
+fn one_channel_proves_the_path_for_all() {
+    let channels = [
+        wanted(1, "a", Start::Earliest),
+        wanted(2, "b", Start::Earliest),
+        wanted(3, "c", Start::Earliest),
+    ];
+    let mut scene = Scene::new(TransportKind::Sse, &channels);
+
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/sub/a");
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    assert_eq!(scene.asked(), []);
+    scene.hear_bytes(lane, ": hi\n\n");
+    let urls: Vec<_> = scene.asked().into_iter().map(|(_, url)| url).collect();
+    assert_eq!(urls, ["http://a/sub/b", "http://a/sub/c"]);
+}
+
+#[test]
+fn a_channel_that_is_denied_leaves_the_race_to_the_next() {
+    let channels = [
+        wanted(1, "a", Start::Earliest),
+        wanted(2, "b", Start::Earliest),
+    ];
+    let mut scene = Scene::new(TransportKind::Sse, &channels);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 403, &[]).unwrap();
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/sub/b");
+    assert_eq!(scene.told(), []);
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\n");
+    let reason = Reason::Refused {
+        code: "forbidden".into(),
+        retry: Retry::Never,
+    };
+    let feed = FeedId::new(1);
+    assert!(scene.told().contains(&Fact::Refused { feed, reason }));
+}
+
+#[test]
+fn what_is_denied_to_all_channels_is_the_paths_failure() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+
+    let (lane, _) = scene.asked_one();
+    assert_eq!(scene.hear_head(lane, 403, &[]), Err(Reason::Status(403)));
+}
+
+#[test]
+fn long_polls_follow_one_another_by_the_id_in_the_head() {
+    let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", Start::Earliest)]);
+
+    let (lane, _) = scene.asked_one();
+    let id = [
+        DATE,
+        ("last-modified", "Sun, 22 Nov 2026 18:53:45 GMT"),
+        ("etag", "0"),
+    ];
+    scene.hear_head(lane, 200, &id).unwrap();
+    scene.hear_bytes(lane, "m");
+    scene.hear_bytes(lane, "1");
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    assert_eq!(
+        scene.told(),
+        [
+            subscribed(1, "0:0"),
+            event(1, "1795373625:0", "0:0", "", "m1"),
+        ]
+    );
+    assert_eq!(
+        scene.asked_one().1,
+        "http://a/sub/a?last_event_id=1795373625%3A0"
+    );
+}
+
+#[test]
+fn a_poll_that_finds_nothing_waits() {
+    let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", after("5:32767"))]);
+
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/poll/a?last_event_id=5%3A32767");
+    scene.hear_head(lane, 304, &[DATE]).unwrap();
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    assert!(scene.is_proven());
+    assert_eq!(scene.told(), [subscribed(1, "5:32767")]);
+    assert_eq!(scene.asked(), []);
+    scene.now = scene.out.wake.unwrap();
+    scene.codec.handle_timeout(&mut scene.out, scene.now);
+    assert_eq!(scene.asked().len(), 1);
+}
+
+#[test]
+fn messages_that_were_passed_over_between_two_polls_are_a_hole() {
+    let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", after("5:32767"))]);
+
+    let (lane, _) = scene.asked_one();
+    let id = [
+        DATE,
+        ("last-modified", "Thu, 01 Jan 1970 00:00:06 GMT"),
+        ("etag", "4"),
+    ];
+    scene.hear_head(lane, 200, &id).unwrap();
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    assert_eq!(scene.told().last(), Some(&event(1, "6:4", "6:3", "", "")));
+}
+
+#[test]
+fn a_deleted_channel_is_gone() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\n:410: 410 Gone\n\n");
+    assert!(matches!(scene.told().last(), Some(Fact::Refused { .. })));
+}
+
+#[test]
+fn a_probe_asks_the_quietest_channel_anew() {
+    let mut scene = Scene::new(TransportKind::WebSocket, &[wanted(1, "a", after("5:3"))]);
+
+    let (lane, _) = scene.asked_one();
+    scene.open_socket(lane);
+    scene.hear_bytes(lane, "id: 5:3\n\nx");
+    scene.told();
+    let uptake = scene
+        .codec
+        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+    assert_eq!(uptake, Uptake::Taken);
+    let (lane, url) = scene.asked_one();
+    assert_eq!(url, "http://a/sub/a?last_event_id=5%3A2");
+    scene.open_socket(lane);
+    scene.hear_bytes(lane, "id: 5:3\n\nx");
+    assert!(scene.out.facts.contains(&Fact::Alive));
+    assert_eq!(scene.told(), []);
+}
+
+#[test]
+fn a_channel_more_is_a_lane_more_and_one_less_is_cancelled() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\n");
+    let more = [wanted(2, "b", Start::Earliest)];
+    scene
+        .codec
+        .handle_intent(Intent::Subscribe(&more), &mut scene.out, scene.now);
+    let (other, _) = scene.asked_one();
+    assert_ne!(lane, other);
+    scene.codec.handle_intent(
+        Intent::Unsubscribe(&[FeedId::new(1)]),
+        &mut scene.out,
+        scene.now,
+    );
+    assert_eq!(scene.out.requests, [(lane, IoRequest::Cancel)]);
+}
