@@ -77,6 +77,8 @@ pub enum Reuse {
 pub enum Method {
     /// `GET`
     Get,
+    /// `OPTIONS`
+    Options,
     /// `POST`
     Post,
 }

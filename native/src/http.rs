@@ -121,6 +121,7 @@ pub(crate) fn head(answer: &reqwest::Response) -> Head {
 fn into_method(method: Method) -> reqwest::Method {
     match method {
         Method::Get => reqwest::Method::GET,
+        Method::Options => reqwest::Method::OPTIONS,
         Method::Post => reqwest::Method::POST,
     }
 }

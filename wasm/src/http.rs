@@ -64,6 +64,7 @@ fn convert(request: &HttpRequest, abort: &Abort) -> Result<Request, JsValue> {
     init.set_signal(Some(&abort.0.signal()));
     match request.method {
         Method::Get => init.set_method("GET"),
+        Method::Options => init.set_method("OPTIONS"),
         Method::Post => {
             init.set_method("POST");
             init.set_body(&Uint8Array::from(&request.body[..]));

@@ -118,7 +118,10 @@ mod tests {
                 "https://a/sub/r%3A1%2F%C3%A9?token=x",
             ),
             ("https://a/{channel}/sub", "https://a/r%3A1%2F%C3%A9/sub"),
-            ("https://a/%7Bchannel%7D/sub", "https://a/r%3A1%2F%C3%A9/sub"),
+            (
+                "https://a/%7Bchannel%7D/sub",
+                "https://a/r%3A1%2F%C3%A9/sub",
+            ),
             (
                 "https://a/sub?id={channel}",
                 "https://a/sub?id=r%3A1%2F%C3%A9",

@@ -39,6 +39,8 @@ struct Line {
     /// The message at `at` is asked for again: it proves the path, and that nothing behind it is missing.
     expects: bool,
     is_confirmed: bool,
+    /// A held answer has no head before there is a message: another request comes first, for the path and the clock.
+    greets: bool,
     heard: Instant,
     /// When to ask again; `None` while an answer is awaited.
     again: Option<Instant>,
@@ -95,6 +97,7 @@ impl Lines {
             at,
             expects,
             is_confirmed: false,
+            greets: self.transport == TransportKind::LongPoll && !expects,
             heard: now,
             again: None,
             failures: 0,
@@ -131,7 +134,11 @@ impl Lines {
         };
         let request = IoRequest::Http(HttpRequest {
             url,
-            method: Method::Get,
+            method: if line.greets {
+                Method::Options
+            } else {
+                Method::Get
+            },
             headers: accept
                 .map(|kind| ("accept".into(), kind.into()))
                 .into_iter()
@@ -151,6 +158,11 @@ impl Lines {
     ) -> Result<(), Reason> {
         let is_socket = self.transport == TransportKind::WebSocket;
         match head.status {
+            200 | 204 | 405 if self.lines[index].greets => {
+                self.resolve(index, head, out);
+                self.prove(out, now);
+                return Ok(());
+            }
             101 if is_socket && head.header("sec-websocket-protocol") != Some(META) => {
                 return Err(Reason::NotDownlink);
             }
@@ -299,6 +311,11 @@ impl Lines {
         now: Instant,
     ) -> Result<(), Reason> {
         let line = &mut self.lines[index];
+        if core::mem::take(&mut line.greets) {
+            result?;
+            self.ask(index, Reuse::Any, out, now);
+            return Ok(());
+        }
         let reader = line.reader.take();
         let has_answered = match (self.transport, result) {
             (TransportKind::WebSocket, Ok(Some(1001))) => {

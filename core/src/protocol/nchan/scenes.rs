@@ -83,6 +83,19 @@ impl Scene {
         self.hear(lane, IoEvent::Received(chunk)).unwrap();
     }
 
+    /// What comes before a held answer: the path is proven, the clock known.
+    fn greet(&mut self) -> Lane {
+        let (lane, _) = self.asked_one();
+        self.hear_head(lane, 200, &[DATE]).unwrap();
+        assert!(self.is_proven());
+        assert_eq!(self.asked(), []);
+        self.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+        let (same, _) = self.asked_one();
+        assert_eq!(same, lane);
+
+        lane
+    }
+
     fn open_socket(&mut self, lane: Lane) {
         let protocol = ("sec-websocket-protocol", "ws+meta.nchan");
         self.hear_head(lane, 101, &[protocol, DATE]).unwrap();
@@ -275,7 +288,7 @@ fn what_is_denied_to_all_channels_is_the_paths_failure() {
 fn long_polls_follow_one_another_by_the_id_in_the_head() {
     let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", Start::Earliest)]);
 
-    let (lane, _) = scene.asked_one();
+    let lane = scene.greet();
     let id = [
         DATE,
         ("last-modified", "Sun, 22 Nov 2026 18:53:45 GMT"),
@@ -299,6 +312,20 @@ fn long_polls_follow_one_another_by_the_id_in_the_head() {
 }
 
 #[test]
+fn a_long_poll_on_a_channel_without_history_begins_by_the_servers_clock() {
+    let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", Start::Now)]);
+
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    assert_eq!(scene.told(), [subscribed(1, "1795373629:32767")]);
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    assert_eq!(
+        scene.asked_one().1,
+        "http://a/sub/a?last_event_id=1795373629%3A32767"
+    );
+}
+
+#[test]
 fn a_poll_that_finds_nothing_waits() {
     let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", after("5:32767"))]);
 
@@ -318,7 +345,7 @@ fn a_poll_that_finds_nothing_waits() {
 fn messages_that_were_passed_over_between_two_polls_are_a_hole() {
     let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", after("5:32767"))]);
 
-    let (lane, _) = scene.asked_one();
+    let lane = scene.greet();
     let id = [
         DATE,
         ("last-modified", "Thu, 01 Jan 1970 00:00:06 GMT"),
