@@ -6,9 +6,12 @@ mod moving;
 use alloc::{
     collections::VecDeque,
     string::{String, ToString},
+    sync::Arc,
     vec::Vec,
 };
 use core::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     Command, Config, Hint, Instant, IoEvent, IoId, IoRequest, Notice, Reason, Retry, State,
@@ -18,7 +21,8 @@ use crate::{
     channels::Channels,
     connection::{Connection, ConnectionId},
     consumer::Bounds,
-    protocol::{Intent, Out},
+    protocol::{Intent, Out, Resume, Ticket},
+    publishes::Publishes,
     race::Race,
     rng::Rng,
     timer::{Timer, Timers},
@@ -50,8 +54,13 @@ pub struct Client {
     transports: Vec<TransportKind>,
     race: Race,
     channels: Channels,
+    publishes: Publishes,
     connections: Vec<Connection>,
     successor: Option<ConnectionId>,
+    /// What the last primary connection left behind.
+    ticket: Option<Ticket>,
+    /// Names the positions of a server that has none.
+    log: Arc<str>,
     /// The next connection may not ride on what was open before.
     fresh: bool,
     spread: Duration,
@@ -93,8 +102,11 @@ impl Client {
             HEAD_START
         };
 
+        let session = rng.secret();
+        let log = URL_SAFE_NO_PAD.encode(&rng.secret()[..LOG]).into();
+
         Self {
-            session: rng.secret(),
+            session,
             rng,
             unix: unix.saturating_sub(now.since_epoch()),
             now,
@@ -114,8 +126,11 @@ impl Client {
                 count: config.queue_count,
                 bytes: config.queue_bytes,
             }),
+            publishes: Publishes::default(),
             connections: Vec::new(),
             successor: None,
+            ticket: None,
+            log,
             fresh: false,
             spread: Duration::ZERO,
             memory: TransportMemory::import(config.memory.as_deref().unwrap_or_default()),
@@ -145,6 +160,11 @@ impl Client {
                 cursor,
             } => self.channels.finish(subscription, &cursor),
             Command::Hint(hint) => self.handle_hint(hint),
+            Command::Publish(message) => {
+                let refused = self.publishes.push(message);
+                self.outputs.extend(refused.map(Output::Notice));
+                self.want_connection();
+            }
             Command::Snapshot {
                 subscription,
                 cursor,
@@ -296,9 +316,20 @@ impl Client {
 
     /// A closed client does nothing but say so.
     fn refuse(&mut self, command: &Command) {
-        if let Command::Subscribe { subscription, .. } = command {
-            let reason = self.state.reason().cloned().unwrap_or(Reason::Closed);
-            self.notify(Notice::Ended(*subscription, reason));
+        let reason = self.state.reason().cloned().unwrap_or(Reason::Closed);
+        match command {
+            Command::Publish(message) => {
+                self.notify(Notice::Published(message.id, Err(reason)));
+            }
+            Command::Subscribe { subscription, .. } => {
+                self.notify(Notice::Ended(*subscription, reason));
+            }
+            Command::Close
+            | Command::Connect
+            | Command::Finished { .. }
+            | Command::Hint(_)
+            | Command::Snapshot { .. }
+            | Command::Unsubscribe(_) => {}
         }
     }
 
@@ -306,7 +337,12 @@ impl Client {
     fn end(&mut self, reason: Reason) {
         while let Some(connection) = self.connections.pop() {
             self.hang_up(&connection);
+            let unanswered = self.publishes.drop_link(connection.id);
+            self.outputs
+                .extend(unanswered.into_iter().map(Output::Notice));
         }
+        let unsent = self.publishes.close(&reason);
+        self.outputs.extend(unsent.map(Output::Notice));
         self.race.stop(&mut self.timers);
         self.timers.clear();
         self.successor = None;
@@ -341,6 +377,13 @@ impl Client {
         self.outputs.push_back(Output::Notice(notice));
     }
 
+    /// From where a connection over `transport` can go on.
+    fn resume(&self, transport: TransportKind) -> Resume {
+        let guarantees = self.config.protocol.guarantees(transport);
+
+        guarantees.map_or(Resume::Nothing, |guarantees| guarantees.resume)
+    }
+
     fn unix_time(&self) -> Duration {
         self.unix + self.now.since_epoch()
     }
@@ -354,6 +397,8 @@ impl Client {
     }
 }
 
+/// Bytes of entropy in the name of a client's log.
+const LOG: usize = 6;
 /// Bytes of the longest channel name.
 const MOST_CHANNEL: usize = 255;
 /// A timer that comes so late was slept through.

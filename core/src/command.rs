@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc};
 use core::time::Duration;
 
-use crate::Cursor;
+use crate::{Cursor, protocol::Message};
 
 /// Something that the application asks of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub enum Command {
     },
     /// Something happened on this device.
     Hint(Hint),
+    /// Publish: ends with [`Notice::Published`](crate::Notice::Published). Waits for a connection; is never sent twice.
+    Publish(Message),
     /// The answer to [`Notice::Snapshot`](crate::Notice::Snapshot).
     Snapshot {
         /// The subscription.
@@ -42,6 +44,22 @@ pub enum Command {
     },
     /// End a subscription.
     Unsubscribe(SubscriptionId),
+}
+
+/// Names a publish of the application within its client; never used again for another one.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PublishId(u64);
+
+impl PublishId {
+    /// The `n`th publish; at most 2^53 − 1.
+    pub const fn new(n: u64) -> Self {
+        Self(n)
+    }
+
+    /// Returns its number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// Names a subscription of the application within its client.

@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     is_trusted: bool,
     /// Silence for so long means loss.
     pub(crate) silence: Option<Duration>,
+    /// The better transport that its session tries to go on over, and since when.
+    pub(crate) climb: Option<(TransportKind, Role, Instant)>,
 }
 
 /// A piece of I/O of a connection.
@@ -67,6 +69,7 @@ impl Connection {
             awaits_answer: false,
             is_trusted: false,
             silence: None,
+            climb: None,
         }
     }
 
@@ -181,6 +184,20 @@ impl Connection {
         self.welcome
             .zip(self.first_frame)
             .map_or(Duration::ZERO, |(welcome, first)| welcome.since(first))
+    }
+
+    /// Ends the try of a better transport.
+    pub(crate) fn end_climb(&mut self, outcome: Outcome, now: Instant) -> Option<Trial> {
+        let (transport, role, since) = self.climb.take()?;
+        let took = now.since(since);
+
+        Some(Trial {
+            transport,
+            role,
+            first_frame: (outcome == Outcome::Won).then_some(took),
+            lasted: took,
+            outcome,
+        })
     }
 
     pub(crate) fn trial(&self, outcome: Outcome, now: Instant) -> Trial {

@@ -24,7 +24,9 @@ pub enum Reason {
     /// The server's frames break the protocol's grammar.
     Malformed,
     /// What answers at this URL does not speak the protocol.
-    NotDownlink,
+    Foreign,
+    /// More messages wait to be published than are kept.
+    OutboxFull,
     /// The server's refusal, in the protocol's words.
     Refused {
         /// The protocol's word for it, for example `forbidden`.
@@ -38,6 +40,10 @@ pub enum Reason {
     Status(u16),
     /// A frame is larger than the limit.
     TooLarge,
+    /// The connection was lost before the server's answer: it may have taken effect, or not.
+    Unanswered,
+    /// The server has no way to do that over this transport.
+    Unsupported,
     /// Moving to it would have cost events.
     WouldLose,
 }
@@ -67,10 +73,13 @@ impl Reason {
             | Self::Io(_)
             | Self::Late
             | Self::Malformed
-            | Self::NotDownlink
+            | Self::Foreign
+            | Self::OutboxFull
             | Self::Silent
             | Self::Status(_)
             | Self::TooLarge
+            | Self::Unanswered
+            | Self::Unsupported
             | Self::WouldLose => false,
         }
     }
@@ -79,7 +88,7 @@ impl Reason {
     pub(crate) fn is_terminal_if_unanimous(&self) -> bool {
         match self {
             Self::Malformed
-            | Self::NotDownlink
+            | Self::Foreign
             | Self::TooLarge
             | Self::Io(IoError::Tls | IoError::Url | IoError::Malformed) => true,
             Self::Status(status) => {
@@ -96,8 +105,11 @@ impl Reason {
                 | IoError::TooLarge,
             )
             | Self::Late
+            | Self::OutboxFull
             | Self::Refused { .. }
             | Self::Silent
+            | Self::Unanswered
+            | Self::Unsupported
             | Self::WouldLose => false,
         }
     }
@@ -132,11 +144,12 @@ impl fmt::Display for Reason {
             Self::Io(error) => error.fmt(f),
             Self::Late => f.write_str("no word of the server came through in time"),
             Self::Malformed => f.write_str(
-                "the server breaks the protocol: check that it speaks version 1, for example with `downlink conformance`",
+                "the server breaks the protocol: check its version, for example with `downlink conformance`",
             ),
-            Self::NotDownlink => f.write_str(
-                "what answers at this URL is no Downlink server: check the URL's host and path",
+            Self::Foreign => f.write_str(
+                "what answers at this URL does not speak this protocol: check the URL's host and path, and the protocol",
             ),
+            Self::OutboxFull => f.write_str("too many messages wait for a connection: publish less, or later"),
             Self::Refused { code, retry } => match retry {
                 Retry::After(duration) => {
                     write!(f, "the server asks to come back in {duration:?} ({code})")
@@ -159,6 +172,10 @@ impl fmt::Display for Reason {
                 f,
                 "HTTP status {status}, which is not the protocol's: check the URL and what stands between"
             ),
+            Self::Unanswered => f.write_str(
+                "the connection was lost before the server answered: ask the server whether it took effect",
+            ),
+            Self::Unsupported => f.write_str("this server takes no publishes over this transport"),
             Self::TooLarge => f.write_str(
                 "a frame is larger than the limit: raise `max_payload`, or send less at once",
             ),

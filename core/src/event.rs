@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc};
 use core::time::Duration;
 
-use crate::{Cursor, Payload, Reason, State, SubscriptionId, Text, TransportKind};
+use crate::{Cursor, Payload, PublishId, Reason, State, SubscriptionId, Text, TransportKind};
 
 /// Something that the application is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Notice {
     Ended(SubscriptionId, Reason),
     /// The transport memory changed; store it, and give it to the next client as [`Config::memory`](crate::Config::memory).
     Memory(String),
+    /// A publish ended: the server's answer, or why there is none.
+    Published(PublishId, Result<Payload, Reason>),
     /// The application's hook is to give a state of the channel and the cursor behind it: answer with
     /// [`Command::Snapshot`](crate::Command::Snapshot). Until then nothing more is delivered.
     Snapshot(SubscriptionId, SnapshotReason),

@@ -1,10 +1,13 @@
 //! From chunks to frames.
 
 mod lines;
+#[cfg(feature = "nchan")]
 mod multipart;
 mod sse;
 
-pub(crate) use self::{lines::Lines, multipart::Multipart, sse::Sse};
+#[cfg(feature = "nchan")]
+pub(crate) use self::multipart::Multipart;
+pub(crate) use self::{lines::Lines, sse::Sse};
 use crate::{Payload, Reason};
 
 /// Cuts what arrives into frames, however it was split on its way.

@@ -20,6 +20,7 @@ mod io;
 mod patience;
 mod payload;
 pub mod protocol;
+mod publishes;
 mod race;
 mod rng;
 mod standing;
@@ -32,7 +33,7 @@ mod transport_memory;
 
 pub use crate::{
     client::{Client, Output},
-    command::{Command, Hint, Start, SubscriptionId},
+    command::{Command, Hint, PublishId, Start, SubscriptionId},
     config::Config,
     cursor::{Cursor, InvalidCursor},
     error::{Reason, Retry},

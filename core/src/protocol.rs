@@ -1,17 +1,22 @@
 //! The seam to servers: what a protocol and its codecs are.
 
 mod downlink;
+#[cfg(feature = "nchan")]
 mod nchan;
+#[cfg(any(feature = "bayeux", feature = "phoenix", feature = "socketio"))]
+mod roster;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{fmt, time::Duration};
+use core::{any::Any, fmt, time::Duration};
 
-pub use self::{downlink::Downlink, nchan::Nchan};
-pub use crate::feed::FeedId;
+pub use self::downlink::Downlink;
+#[cfg(feature = "nchan")]
+pub use self::nchan::Nchan;
 use crate::{
-    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, Reason, Reuse, Role, Start, Text,
-    TransportKind,
+    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
+    Text, TransportKind,
 };
+pub use crate::{feed::FeedId, publishes::Message};
 
 /// What the frames of a server mean. One for each client; does no I/O.
 pub trait Protocol: fmt::Debug + Send + Sync {
@@ -22,29 +27,37 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec>;
 }
 
-/// Returns the protocol that `spec` names: `downlink`, or `nchan` with the URL of its interval polls as in
-/// `nchan,poll=https://example.org/poll/{channel}`.
+/// Returns the protocol that `spec` names: a name and options, as in `nchan,poll=https://example.org/poll/{channel}`.
 ///
 /// # Errors
 /// [`UnknownProtocol`], for another name or option.
 pub fn by_name(spec: &str) -> Result<Arc<dyn Protocol>, UnknownProtocol> {
     let (name, options) = spec.split_once(',').unwrap_or((spec, ""));
-    let mut options = options.split(',').filter(|option| !option.is_empty());
-    let protocol: Arc<dyn Protocol> = match name {
-        "downlink" => Arc::new(Downlink),
-        "nchan" => match options.next().map(|option| option.strip_prefix("poll=")) {
-            None => Arc::new(Nchan::new()),
-            Some(Some(url)) => Arc::new(Nchan::new().poll(url)),
-            Some(None) => return Err(UnknownProtocol),
-        },
-        _ => return Err(UnknownProtocol),
-    };
+    let (_, parse) = ALL
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or(UnknownProtocol)?;
+    let mut options = options
+        .split(',')
+        .filter(|option| !option.is_empty())
+        .map(|option| option.split_once('=').unwrap_or((option, "")));
 
-    match options.next() {
-        None => Ok(protocol),
-        Some(_) => Err(UnknownProtocol),
-    }
+    parse(&mut options).ok_or(UnknownProtocol)
 }
+
+/// Returns the names of the protocols that this build speaks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
+/// Makes a protocol of options, keys and values; `None` if there is one that it does not know.
+type Parse = fn(&mut dyn Iterator<Item = (&str, &str)>) -> Option<Arc<dyn Protocol>>;
+
+const ALL: &[(&str, Parse)] = &[
+    ("downlink", Downlink::parse),
+    #[cfg(feature = "nchan")]
+    ("nchan", Nchan::parse),
+];
 
 /// No protocol has this name, or none of this name has this option.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,7 +65,12 @@ pub struct UnknownProtocol;
 
 impl fmt::Display for UnknownProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no such protocol: use downlink, nchan, or nchan,poll=URL")
+        f.write_str("no such protocol or option: use one of")?;
+        for name in names() {
+            write!(f, " {name}")?;
+        }
+
+        Ok(())
     }
 }
 
@@ -60,10 +78,52 @@ impl core::error::Error for UnknownProtocol {}
 
 /// What a server can keep over one transport.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Guarantees {
     /// A connection can begin with a cheap exchange that every hop lets through.
     pub opening: bool,
+    /// What a quiet path shows before there is an event.
+    pub proof: Proof,
+    /// What becomes of the events of a pause.
+    pub resume: Resume,
+    /// What is known of a publish.
+    pub publish: Publish,
+    /// The server says who is there.
+    pub presence: bool,
+}
+
+/// The strongest evidence of a healthy path on which nothing happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// The server's own word, or its answer.
+    Frame,
+    /// No more than the head of an answer, until the first event: what follows may be swallowed.
+    Head,
+}
+
+/// From where a connection can go on after another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resume {
+    /// From nowhere: what came meanwhile is lost, and a gap says so. A better transport is used when the next connection is
+    /// made.
+    Nothing,
+    /// From any position that is kept. Connections may overlap: one can take over from another.
+    Position,
+    /// Where the server's session is, in its own queue, for as long as it lives. One session moves between transports.
+    Session {
+        /// The server proves that nothing is missing; otherwise each loss costs a gap notice.
+        proven: bool,
+    },
+}
+
+/// What is known of a publish.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Publish {
+    /// The server says that it has it.
+    Acked,
+    /// It says so where the application wants it to; no answer is no news.
+    Asked,
+    /// There is none.
+    Never,
 }
 
 /// All that may enter a new connection.
@@ -74,8 +134,13 @@ pub struct Plan<'a> {
     pub transport: TransportKind,
     /// What for.
     pub role: Role,
-    /// Subscriptions to ask for, by ascending id, each from where it stands.
+    /// Subscriptions to ask for, by ascending id, each from where it stands. Empty unless connections may overlap
+    /// ([`Resume::Position`]): otherwise they are told to the one that was chosen ([`Intent::Subscribe`]).
     pub wanted: &'a [Wanted],
+    /// What the last connection left behind.
+    pub ticket: Option<&'a Ticket>,
+    /// Names the positions of a server that has none.
+    pub log: &'a Arc<str>,
     /// The session's secret.
     pub session: &'a [u8; 16],
     /// Which connection the first request may ride on.
@@ -85,6 +150,9 @@ pub struct Plan<'a> {
     /// Largest payload to accept, in bytes.
     pub max_payload: usize,
 }
+
+/// A server's session, and how far the client was in it: what a lost connection leaves to the next.
+pub type Ticket = Arc<dyn Any + Send + Sync>;
 
 /// A subscription to ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -119,6 +187,11 @@ pub trait Codec: Send {
 
     /// The time asked for in [`Out::wake`] has come.
     fn handle_timeout(&mut self, out: &mut Out, now: Instant);
+
+    /// What the next connection needs, now that this one is lost.
+    fn ticket(&self) -> Option<Ticket> {
+        None
+    }
 }
 
 /// A line between a connection and its server, by the number that the codec gave it: a socket, an answer that is waited
@@ -129,8 +202,12 @@ pub struct Lane(pub u64);
 /// A wish of the client to a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Intent<'a> {
+    /// Go on over this better transport, in the same session; ends with [`Fact::Climbed`] or [`Fact::Stayed`].
+    Climb(TransportKind),
     /// Ask the server for a sign of life.
     Probe,
+    /// Publish this; ends with [`Fact::Published`], or with the connection.
+    Publish(&'a Message),
     /// Come to an end without cutting what is under way.
     Quiesce,
     /// Subscribe to more.
@@ -167,6 +244,8 @@ pub struct Out {
 pub enum Fact {
     /// The server beats, or answered [`Intent::Probe`].
     Alive,
+    /// The session goes on over this better transport.
+    Climbed(TransportKind),
     /// The server will go away.
     Drain {
         /// The window.
@@ -176,6 +255,8 @@ pub enum Fact {
     Event {
         /// Of which subscription.
         feed: FeedId,
+        /// Its channel, where that is not the subscription's.
+        channel: Option<Arc<str>>,
         /// Its number in the log that the last `Subscribed` or `Gap` named.
         seq: u64,
         /// The number of the one before it, as far as this connection knows: what lies between does not exist.
@@ -204,6 +285,13 @@ pub enum Fact {
     Hi,
     /// From here on the connection works over this transport.
     Mode(TransportKind),
+    /// A publish ended.
+    Published {
+        /// Which.
+        id: PublishId,
+        /// The server's answer, or its refusal.
+        result: Result<Payload, Reason>,
+    },
     /// A subscription was refused, or taken away.
     Refused {
         /// Which.
@@ -220,6 +308,8 @@ pub enum Fact {
         /// To where.
         to: u64,
     },
+    /// The session could not go on over a better transport, for this reason.
+    Stayed(Reason),
     /// A subscription stands, and nothing is missing up to here.
     Subscribed {
         /// Which.

@@ -32,6 +32,8 @@ pub(crate) struct Race {
     queue: VecDeque<(usize, Role)>,
     trials: Vec<Trial>,
     primary: Option<Primary>,
+    /// The rank that the primary's session tries to go on over.
+    climbing: Option<usize>,
     /// Why candidates of this heat failed, and of which rank they were.
     failed: Vec<(usize, Reason)>,
     steps: VecDeque<Step>,
@@ -72,6 +74,8 @@ struct Primary {
     rank: usize,
     first_frame: Option<Duration>,
     on_probation: bool,
+    /// A better rank got through, for the next heat to begin with.
+    is_outshone: bool,
 }
 
 impl Race {
@@ -91,6 +95,7 @@ impl Race {
             queue: VecDeque::new(),
             trials: Vec::new(),
             primary: None,
+            climbing: None,
             failed: Vec::new(),
             steps: VecDeque::new(),
         }
@@ -225,6 +230,63 @@ impl Race {
         }
     }
 
+    /// The primary's session tries to go on over another rank; `None`: it does not, after all.
+    pub(crate) fn on_climbing(&mut self, rank: Option<usize>) {
+        self.climbing = rank;
+    }
+
+    /// It went on over it, and is on probation again.
+    pub(crate) fn on_climbed(
+        &mut self,
+        rank: usize,
+        probation: Duration,
+        timers: &mut Timers,
+        now: Instant,
+    ) {
+        self.climbing = None;
+        if let Some(primary) = &mut self.primary {
+            primary.rank = rank;
+            primary.on_probation = true;
+            timers.set(Timer::Probation, now + probation);
+            self.drop_outrun(rank);
+        }
+    }
+
+    /// It could not.
+    pub(crate) fn on_stayed(
+        &mut self,
+        reason: &Reason,
+        timers: &mut Timers,
+        rng: &mut Rng,
+        now: Instant,
+    ) {
+        if let Some(rank) = self.climbing.take() {
+            self.leave_out(rank, reason, rng, now);
+            self.climb_after(Duration::ZERO, timers, now);
+        }
+    }
+
+    /// A candidate got through that the primary cannot make room for.
+    pub(crate) fn on_shown(&mut self, connection: ConnectionId) {
+        let Some(index) = self
+            .trials
+            .iter()
+            .position(|trial| trial.connection == connection)
+        else {
+            return;
+        };
+        let trial = self.trials.remove(index);
+        self.steps.push_back(Step::Drop(connection));
+        if let Some(primary) = &mut self.primary
+            && trial.rank < primary.rank
+        {
+            primary.is_outshone = true;
+            self.ranks[trial.rank].failures = 0;
+            let step = Step::Remember(trial.rank, trial.first_frame);
+            self.steps.push_back(step);
+        }
+    }
+
     /// The server says which ranks there are.
     pub(crate) fn on_available(&mut self, is_available: impl Fn(usize) -> bool) {
         for (rank, state) in self.ranks.iter_mut().enumerate() {
@@ -247,6 +309,7 @@ impl Race {
         {
             timers.cancel(Timer::Probation);
             timers.cancel(Timer::Climb);
+            self.climbing = None;
             if primary.on_probation {
                 self.leave_out(primary.rank, reason, rng, now);
             }
@@ -315,6 +378,7 @@ impl Race {
         self.failed.clear();
         self.steps.clear();
         self.primary = None;
+        self.climbing = None;
         timers.cancel(Timer::HeadStart);
         timers.cancel(Timer::Climb);
         timers.cancel(Timer::Probation);
@@ -334,8 +398,10 @@ impl Race {
         };
         primary.on_probation = false;
         self.ranks[primary.rank].failures = 0;
-        let step = Step::Remember(primary.rank, primary.first_frame);
-        self.steps.push_back(step);
+        if !primary.is_outshone {
+            let step = Step::Remember(primary.rank, primary.first_frame);
+            self.steps.push_back(step);
+        }
     }
 
     /// Tries better ranks, after `wait` at the soonest.
@@ -343,6 +409,9 @@ impl Race {
         let Some(primary) = &self.primary else {
             return;
         };
+        if primary.is_outshone || self.climbing.is_some() {
+            return;
+        }
         let soonest = now + wait;
         let at = self.ranks[..primary.rank]
             .iter()
@@ -360,7 +429,7 @@ impl Race {
         let Some(primary) = &self.primary else {
             return;
         };
-        if !self.trials.is_empty() {
+        if !self.trials.is_empty() || self.climbing.is_some() {
             return;
         }
         let best = (0..primary.rank)
@@ -421,6 +490,7 @@ impl Race {
             rank: winner.rank,
             first_frame: winner.first_frame,
             on_probation: true,
+            is_outshone: false,
         });
         self.steps.push_back(Step::Promote(connection));
     }

@@ -50,7 +50,9 @@ pub use downlink_core::{
 
 /// The protocols of servers.
 pub mod protocol {
-    pub use downlink_core::protocol::{Downlink, Nchan, Protocol, UnknownProtocol, by_name};
+    #[cfg(feature = "nchan")]
+    pub use downlink_core::protocol::Nchan;
+    pub use downlink_core::protocol::{Downlink, Protocol, UnknownProtocol, by_name, names};
 }
 
 pub use crate::{

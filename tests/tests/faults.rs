@@ -128,7 +128,7 @@ fn verdict(transport: TransportKind, fault: Fault) -> Verdict {
             }
             _ => Verdict::Fails(is_cut),
         },
-        Fault::Garbage => Verdict::Ends(|reason| *reason == Reason::NotDownlink),
+        Fault::Garbage => Verdict::Ends(|reason| *reason == Reason::Foreign),
     }
 }
 

@@ -43,7 +43,7 @@ async fn what_is_no_such_server_ends_the_client() -> Result<()> {
     let reason = refusal(&client).await?;
 
     ensure!(
-        matches!(reason, Reason::NotDownlink | Reason::Status(200)),
+        matches!(reason, Reason::Foreign | Reason::Status(200)),
         "{reason:?}"
     );
     ensure!(connections.load(Ordering::Relaxed) <= 10);

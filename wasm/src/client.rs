@@ -1,6 +1,6 @@
 //! The client that JavaScript sees.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use downlink_core::{

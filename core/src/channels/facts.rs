@@ -31,6 +31,7 @@ impl Channels {
         match fact {
             Fact::Event {
                 feed,
+                channel: own_channel,
                 seq,
                 after,
                 name,
@@ -39,7 +40,7 @@ impl Channels {
                 own,
             } => {
                 self.on_event(connection, feed, (after, seq), |channel, cursor| Event {
-                    channel,
+                    channel: own_channel.unwrap_or(channel),
                     cursor,
                     name,
                     data,
@@ -63,10 +64,13 @@ impl Channels {
             }
             Fact::Subscribed { feed, at } => self.on_subscribed(connection, feed, at),
             Fact::Alive
+            | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
+            | Fact::Published { .. }
             | Fact::Silence(_)
+            | Fact::Stayed(_)
             | Fact::Welcome { .. } => Ok(()),
         }
     }

@@ -1,10 +1,12 @@
 //! Between the client and its connections: I/O in, facts out.
 
+use alloc::vec::Vec;
+
 use super::{Client, Output};
 use crate::{
     Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Reuse, Role, State, TransportKind,
     connection::{Connection, ConnectionId},
-    protocol::{Fact, Intent, Lane, Out, Plan, Uptake},
+    protocol::{Fact, Intent, Lane, Out, Plan, Resume, Uptake},
     timer::Timer,
 };
 
@@ -13,7 +15,12 @@ impl Client {
     pub(super) fn open(&mut self, transport: TransportKind, role: Role) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let wanted = self.channels.wanted();
+        let may_overlap = self.resume(transport) == Resume::Position;
+        let wanted = if may_overlap {
+            self.channels.wanted()
+        } else {
+            Vec::new()
+        };
         let reuse = match role {
             _ if self.fresh => Reuse::Fresh,
             // The warm connection is for the primary, which goes on without a pause.
@@ -25,6 +32,8 @@ impl Client {
             transport,
             role,
             wanted: &wanted,
+            ticket: self.ticket.as_ref(),
+            log: &self.log,
             session: &self.session,
             reuse,
             stream: [TransportKind::Sse, TransportKind::Stream]
@@ -136,6 +145,7 @@ impl Client {
             self.race.excuse(id);
         }
         let outcome = if self.race.primary() == Some(id) {
+            self.ticket = connection.codec.ticket();
             Outcome::Lost(reason.clone())
         } else {
             Outcome::Failed(reason.clone())
@@ -202,6 +212,9 @@ impl Client {
             .position(|connection| connection.id == id)?;
         self.timers.cancel_all_of(id);
         self.channels.drop_link(id);
+        let unanswered = self.publishes.drop_link(id);
+        self.outputs
+            .extend(unanswered.into_iter().map(Output::Notice));
         if self.successor == Some(id) {
             self.successor = None;
         }
@@ -283,6 +296,13 @@ impl Client {
                     self.timers.set(Timer::Drain, at);
                 }
             }
+            Fact::Climbed(transport) => {
+                connection.transport = transport;
+                let trial = connection.end_climb(Outcome::Won, now);
+                self.outputs
+                    .extend(trial.map(Notice::Trial).map(Output::Notice));
+                self.on_climbed(id, transport);
+            }
             Fact::Hi => {
                 connection.first_frame.get_or_insert(now);
                 self.race.on_first_frame(id, &mut self.timers, now);
@@ -300,9 +320,20 @@ impl Client {
                     self.schedule_climb(id);
                 }
             }
+            Fact::Published { id, result } => {
+                let ended = self.publishes.end(id, result);
+                self.outputs.extend(ended.map(Output::Notice));
+            }
             Fact::Silence(silence) => {
                 connection.silence = silence;
                 connection.renew(self.is_in_background, &mut self.timers, now);
+            }
+            Fact::Stayed(reason) => {
+                let trial = connection.end_climb(Outcome::Failed(reason.clone()), now);
+                self.outputs
+                    .extend(trial.map(Notice::Trial).map(Output::Notice));
+                self.race
+                    .on_stayed(&reason, &mut self.timers, &mut self.rng, now);
             }
             Fact::Welcome { transports, spread } => {
                 if connection.welcome.replace(now).is_none() {

@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Client;
+use super::{Client, Output};
 use crate::{
     Notice, Outcome, Reason, Role, State, TransportKind,
     connection::ConnectionId,
-    protocol::{Intent, Uptake},
+    protocol::{Intent, Resume, Uptake},
     race::{Loss, Step},
     timer::Timer,
 };
@@ -68,11 +68,19 @@ impl Client {
             // An old connection may lead to the instance that goes away.
             self.open_successor(self.is_leaving);
         }
+        while let Some(message) = self.publishes.pop() {
+            // Before it is told, since the answer may be there at once.
+            self.publishes.on_sent(message.id, primary);
+            if self.tell(primary, Intent::Publish(&message)) != Uptake::Taken {
+                let ended = self.publishes.end(message.id, Err(Reason::Unsupported));
+                self.outputs.extend(ended.map(Output::Notice));
+            }
+        }
         let climbers: Vec<_> = self
             .connections
             .iter()
             .map(|connection| connection.id)
-            .filter(|id| self.race.is_trial(*id))
+            .filter(|id| self.race.is_trial(*id) && self.resume_of(*id) == Resume::Position)
             .collect();
         for climber in climbers {
             // What it lacks an heir can bring later, unless the primary has it: then it can never take over.
@@ -96,6 +104,21 @@ impl Client {
             .is_some_and(|connection| connection.welcome.is_some() && !connection.is_draining);
         if primary == id || !is_welcome || !self.channels.is_complete(id, primary) {
             return;
+        }
+        match self.resume_of(id) {
+            Resume::Position => {}
+            // To move would cost events: the way is remembered for the next connection.
+            Resume::Nothing => {
+                self.race.on_shown(id);
+                return;
+            }
+            // One session is enough: it can go on over what got through here.
+            Resume::Session { .. } => {
+                self.race
+                    .on_outdated(id, Duration::ZERO, &mut self.timers, self.now);
+                self.discard(id, Outcome::Outrun);
+                return;
+            }
         }
         if self.successor == Some(id) {
             self.successor = None;
@@ -168,6 +191,7 @@ impl Client {
     fn on_promoted(&mut self, id: ConnectionId) {
         self.was_connected = true;
         self.fresh = false;
+        self.ticket = None;
         if let Some(successor) = self.successor {
             self.discard(successor, Outcome::Outrun);
         }
@@ -270,8 +294,43 @@ impl Client {
         });
     }
 
+    /// The session of the primary goes on over a better transport.
+    pub(super) fn on_climbed(&mut self, id: ConnectionId, transport: TransportKind) {
+        let Some(rank) = self.rank(transport) else {
+            return;
+        };
+        let probation = self.probation(id);
+        self.race
+            .on_climbed(rank, probation, &mut self.timers, self.now);
+        self.set_state(State::Connected { transport });
+        self.schedule_climb(id);
+    }
+
+    /// Asks the primary to take its session to a better transport.
+    fn ask_to_climb(&mut self, rank: usize, role: Role) -> Uptake {
+        let Some(primary) = self.race.primary() else {
+            return Uptake::Unsupported;
+        };
+        let transport = self.transports[rank];
+        let now = self.now;
+        self.race.on_climbing(Some(rank));
+        if let Some(connection) = self.connection(primary) {
+            connection.climb = Some((transport, role, now));
+        }
+        let uptake = self.tell(primary, Intent::Climb(transport));
+        if uptake != Uptake::Taken {
+            self.race.on_climbing(None);
+            if let Some(connection) = self.connection(primary) {
+                connection.climb = None;
+            }
+        }
+
+        uptake
+    }
+
     fn try_rank(&mut self, rank: usize, role: Role) {
         match self.attempts.take(self.now) {
+            Ok(()) if self.ask_to_climb(rank, role) == Uptake::Taken => {}
             Ok(()) => {
                 let id = self.open(self.transports[rank], role);
                 self.race.add(id, rank, &mut self.timers, self.now);
@@ -302,10 +361,22 @@ impl Client {
         let Some(transport) = self.connection(primary).map(|primary| primary.transport) else {
             return;
         };
+        if self.resume(transport) != Resume::Position {
+            return;
+        }
         self.fresh = fresh;
         let id = self.open(transport, Role::Successor);
         self.fresh = false;
         self.successor = Some(id);
+    }
+
+    fn resume_of(&self, id: ConnectionId) -> Resume {
+        self.connections
+            .iter()
+            .find(|connection| connection.id == id)
+            .map_or(Resume::Nothing, |connection| {
+                self.resume(connection.transport)
+            })
     }
 
     fn probation(&mut self, id: ConnectionId) -> Duration {

@@ -7,18 +7,26 @@ mod http;
 mod vectors;
 mod websocket;
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{fmt::Write as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use self::{frame::encode_word, http::Http, websocket::WebSocket};
-use super::{Codec, FeedId, Guarantees, Lane, Plan, Protocol, Wanted};
+use super::{Codec, FeedId, Guarantees, Lane, Plan, Proof, Protocol, Publish, Resume, Wanted};
 use crate::{Head, Reason, Retry, Start, TransportKind};
 
 /// Downlink's own protocol, version 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Downlink;
+
+impl Downlink {
+    pub(super) fn parse(
+        options: &mut dyn Iterator<Item = (&str, &str)>,
+    ) -> Option<Arc<dyn Protocol>> {
+        options.next().is_none().then(|| Arc::new(Self) as _)
+    }
+}
 
 impl Protocol for Downlink {
     fn guarantees(&self, transport: TransportKind) -> Option<Guarantees> {
@@ -27,6 +35,10 @@ impl Protocol for Downlink {
                 TransportKind::LongPoll | TransportKind::Poll => true,
                 TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket => false,
             },
+            proof: Proof::Frame,
+            resume: Resume::Position,
+            publish: Publish::Never,
+            presence: false,
         })
     }
 
@@ -85,7 +97,7 @@ fn refusal(head: &Head) -> Reason {
                 retry: Retry::After(Duration::from_secs(seconds.min(MOST_RETRY_AFTER))),
             }
         }
-        (200..300, _) => Reason::NotDownlink,
+        (200..300, _) => Reason::Foreign,
         (status, _) => Reason::Status(status),
     }
 }

@@ -13,11 +13,12 @@ mod scenes;
 use alloc::{
     boxed::Box,
     string::{String, ToString},
+    sync::Arc,
 };
 use core::fmt::Write as _;
 
 use self::codec::Lines;
-use super::{Codec, Guarantees, Plan, Protocol};
+use super::{Codec, Guarantees, Plan, Proof, Protocol, Publish, Resume};
 use crate::TransportKind;
 
 /// Nchan, on a site whose subscriber locations take the channel from the URL.
@@ -41,6 +42,21 @@ impl Nchan {
         self.poll = Some(url.into());
         self
     }
+
+    /// Knows `poll`.
+    pub(super) fn parse(
+        options: &mut dyn Iterator<Item = (&str, &str)>,
+    ) -> Option<Arc<dyn Protocol>> {
+        let mut nchan = Self::new();
+        for (key, value) in options {
+            match key {
+                "poll" => nchan = nchan.poll(value),
+                _ => return None,
+            }
+        }
+
+        Some(Arc::new(nchan))
+    }
 }
 
 impl Protocol for Nchan {
@@ -53,6 +69,15 @@ impl Protocol for Nchan {
             | TransportKind::Stream
             | TransportKind::WebSocket => Some(Guarantees {
                 opening: transport == TransportKind::Poll,
+                proof: match transport {
+                    TransportKind::Stream | TransportKind::WebSocket => Proof::Head,
+                    TransportKind::LongPoll | TransportKind::Poll | TransportKind::Sse => {
+                        Proof::Frame
+                    }
+                },
+                resume: Resume::Position,
+                publish: Publish::Acked,
+                presence: false,
             }),
         }
     }

@@ -93,7 +93,7 @@ impl Dialogue {
     fn handle_first(&mut self, frame: &Frame, verb: &str) -> Result<Meaning, Reason> {
         let beat = frame.field("beat").and_then(number);
         let (true, Some(_), Some(beat)) = (verb == "hi", frame.field("v"), beat) else {
-            return Err(Reason::NotDownlink);
+            return Err(Reason::Foreign);
         };
         self.said = Said::Hi;
 
@@ -148,6 +148,7 @@ impl Dialogue {
 
         Ok(Fact::Event {
             feed: FeedId::new(required(feed.and_then(number))?),
+            channel: None,
             seq,
             after: seq.saturating_sub(1),
             name: if name == "-" {

@@ -188,10 +188,13 @@ impl Http {
                 return;
             }
             Fact::Alive
+            | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
+            | Fact::Published { .. }
             | Fact::Silence(_)
+            | Fact::Stayed(_)
             | Fact::Welcome { .. } => return,
         };
         let Ok(index) = self
@@ -215,7 +218,7 @@ impl Http {
         let is_whole = match exchange.dialogue.said {
             // Nothing at all may be anybody's failure.
             Said::Nothing if exchange.last_chunk.is_none() => return Err(Reason::Ended(None)),
-            Said::Nothing => return Err(Reason::NotDownlink),
+            Said::Nothing => return Err(Reason::Foreign),
             Said::Hi => false,
             Said::Welcome => exchange.framing.is_at_boundary(),
         };
@@ -320,6 +323,7 @@ impl Codec for Http {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
+            Intent::Climb(_) | Intent::Publish(_) => Uptake::Unsupported,
             Intent::Probe => match self.stage {
                 Stage::Asking(_) => Uptake::Unsupported,
                 Stage::Pausing => {
@@ -378,7 +382,7 @@ impl Exchange {
     /// Before its first frame, what cannot be read is no broken server but none at all.
     fn judge<T>(&self, result: Result<T, Reason>) -> Result<T, Reason> {
         result.map_err(|reason| match self.dialogue.said {
-            Said::Nothing => Reason::NotDownlink,
+            Said::Nothing => Reason::Foreign,
             Said::Hi | Said::Welcome => reason,
         })
     }

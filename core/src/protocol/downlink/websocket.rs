@@ -165,15 +165,13 @@ impl Codec for WebSocket {
             IoEvent::Opened(head) if head.status != 101 => Err(refusal(&head)),
             IoEvent::Opened(head) => match head.header("sec-websocket-protocol") {
                 Some(PROTOCOL) => Ok(()),
-                Some(_) | None => Err(Reason::NotDownlink),
+                Some(_) | None => Err(Reason::Foreign),
             },
             IoEvent::Received(message) => {
                 let said = self.dialogue.said;
                 self.handle_message(message, out)
                     .map_err(|reason| match (said, &reason) {
-                        (Said::Nothing, Reason::Malformed | Reason::TooLarge) => {
-                            Reason::NotDownlink
-                        }
+                        (Said::Nothing, Reason::Malformed | Reason::TooLarge) => Reason::Foreign,
                         _ => reason,
                     })
             }
@@ -184,6 +182,7 @@ impl Codec for WebSocket {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, _now: Instant) -> Uptake {
         match intent {
+            Intent::Climb(_) | Intent::Publish(_) => return Uptake::Unsupported,
             Intent::Probe => self.waiting.push_str("beat\n"),
             Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {

@@ -164,7 +164,7 @@ impl Lines {
                 return Ok(());
             }
             101 if is_socket && head.header("sec-websocket-protocol") != Some(META) => {
-                return Err(Reason::NotDownlink);
+                return Err(Reason::Foreign);
             }
             101 if is_socket => {}
             200 if !is_socket => {}
@@ -403,6 +403,7 @@ impl Line {
         self.at = Some(seq);
         out.facts.push(Fact::Event {
             feed,
+            channel: None,
             seq,
             after: before,
             name,
@@ -461,7 +462,7 @@ impl Codec for Lines {
                 line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
                 self.ask(index, Reuse::Fresh, out, now);
             }
-            Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Climb(_) | Intent::Publish(_) | Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {
                 self.waiting.extend_from_slice(more);
                 self.proceed(out, now);

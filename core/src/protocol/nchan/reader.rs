@@ -67,9 +67,9 @@ impl Reader {
                 .header("content-type")
                 .and_then(boundary)
                 .map(|boundary| Self::Parts(Multipart::new(boundary, max_payload)))
-                .ok_or(Reason::NotDownlink),
+                .ok_or(Reason::Foreign),
             TransportKind::LongPoll | TransportKind::Poll => Ok(Self::Whole {
-                at: head_id(|name| head.header(name)).ok_or(Reason::NotDownlink)?,
+                at: head_id(|name| head.header(name)).ok_or(Reason::Foreign)?,
                 body: Vec::new(),
                 most: max_payload,
             }),

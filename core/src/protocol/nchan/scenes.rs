@@ -23,6 +23,8 @@ impl Scene {
             transport,
             role: Role::Start,
             wanted,
+            ticket: None,
+            log: &"log".into(),
             session: &[0; 16],
             reuse: Reuse::Any,
             stream: None,
@@ -146,6 +148,7 @@ fn subscribed(n: u64, id: &str) -> Fact {
 fn event(n: u64, id: &str, after: &str, name: &str, data: &str) -> Fact {
     let seq = id::read(id).unwrap();
     Fact::Event {
+        channel: None,
         feed: FeedId::new(n),
         seq,
         after: id::read(after).unwrap(),
