@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{
     id,
+    publishes::Publishes,
     reader::{Item, Message, Reader},
     url_of,
 };
@@ -17,6 +18,7 @@ use crate::{
 /// A connection.
 pub(super) struct Lines {
     template: String,
+    publishes: Publishes,
     transport: TransportKind,
     reuse: Reuse,
     max_payload: usize,
@@ -25,9 +27,28 @@ pub(super) struct Lines {
     waiting: Vec<Wanted>,
     /// What was denied before anything got through: by the server, or by a hop.
     denied: Vec<(FeedId, Reason)>,
-    is_proven: bool,
+    evidence: Evidence,
+    /// Reads what a quiet channel may have that its lane does not show.
+    witness: Option<Witness>,
     next_lane: u64,
     items: Vec<Item>,
+}
+
+/// What is known of the path.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Evidence {
+    Nothing,
+    /// It was agreed to send; what follows may be swallowed.
+    Head,
+    Frame,
+}
+
+/// A long-poll beside a lane that has nothing to show.
+struct Witness {
+    lane: Lane,
+    of: Lane,
+    until: Instant,
+    reader: Option<Reader>,
 }
 
 /// One channel.
@@ -39,6 +60,12 @@ struct Line {
     /// The message at `at` is asked for again: it proves the path, and that nothing behind it is missing.
     expects: bool,
     is_confirmed: bool,
+    /// It was read before: what was sent since may be gone.
+    is_resumed: bool,
+    /// The server's clock when it began to send, in seconds.
+    clock: u64,
+    /// It kept a message from us: when that is a failure.
+    owes: Option<Instant>,
     /// A held answer has no head before there is a message: another request comes first, for the path and the clock.
     greets: bool,
     heard: Instant,
@@ -49,16 +76,18 @@ struct Line {
 }
 
 impl Lines {
-    pub(super) fn new(template: String, plan: &Plan<'_>) -> Self {
+    pub(super) fn new(template: String, publisher: Option<String>, plan: &Plan<'_>) -> Self {
         Self {
             template,
+            publishes: Publishes::new(publisher),
             transport: plan.transport,
             reuse: plan.reuse,
             max_payload: plan.max_payload,
             lines: Vec::new(),
             waiting: plan.wanted.to_vec(),
             denied: Vec::new(),
-            is_proven: false,
+            evidence: Evidence::Nothing,
+            witness: None,
             next_lane: 0,
             items: Vec::new(),
         }
@@ -66,7 +95,8 @@ impl Lines {
 
     /// Begins what may begin: one channel until the path is proven, then all.
     fn proceed(&mut self, out: &mut Out, now: Instant) {
-        while !self.waiting.is_empty() && (self.is_proven || self.lines.is_empty()) {
+        let is_open = self.evidence > Evidence::Nothing;
+        while !self.waiting.is_empty() && (is_open || self.lines.is_empty()) {
             let wanted = self.waiting.remove(0);
             self.begin(wanted, out, now);
         }
@@ -89,14 +119,16 @@ impl Lines {
                 return;
             }
         };
-        let lane = Lane(self.next_lane);
-        self.next_lane += 1;
+        let lane = self.new_lane();
         self.lines.push(Line {
             lane,
+            is_resumed: matches!(wanted.start, Start::After(_)),
             wanted,
             at,
             expects,
             is_confirmed: false,
+            clock: 0,
+            owes: None,
             greets: self.transport == TransportKind::LongPoll && !expects,
             heard: now,
             again: None,
@@ -104,6 +136,12 @@ impl Lines {
             reader: None,
         });
         self.ask(self.lines.len() - 1, self.reuse, out, now);
+    }
+
+    fn new_lane(&mut self) -> Lane {
+        self.next_lane += 1;
+
+        Lane(self.next_lane)
     }
 
     fn ask(&mut self, index: usize, reuse: Reuse, out: &mut Out, now: Instant) {
@@ -132,20 +170,10 @@ impl Lines {
             TransportKind::Stream => Some("multipart/mixed"),
             TransportKind::LongPoll | TransportKind::Poll => None,
         };
-        let request = IoRequest::Http(HttpRequest {
-            url,
-            method: if line.greets {
-                Method::Options
-            } else {
-                Method::Get
-            },
-            headers: accept
-                .map(|kind| ("accept".into(), kind.into()))
-                .into_iter()
-                .collect(),
-            body: Payload::default(),
-            reuse,
-        });
+        let mut request = get(url, accept, reuse);
+        if let (true, IoRequest::Http(request)) = (line.greets, &mut request) {
+            request.method = Method::Options;
+        }
         out.requests.push((line.lane, request));
     }
 
@@ -160,7 +188,7 @@ impl Lines {
         match head.status {
             200 | 204 | 405 if self.lines[index].greets => {
                 self.resolve(index, head, out);
-                self.prove(out, now);
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
             101 if is_socket && head.header("sec-websocket-protocol") != Some(META) => {
@@ -170,12 +198,12 @@ impl Lines {
             200 if !is_socket => {}
             304 | 408 if !is_socket => {
                 self.resolve(index, head, out);
-                self.prove(out, now);
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
             410 => {
                 self.end(index, refused("gone", Retry::Never), out);
-                self.prove(out, now);
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
             status => return self.on_denied(index, status, out, now),
@@ -187,10 +215,10 @@ impl Lines {
         line.reader = Some(reader);
         match self.transport {
             // The answer to this very request.
-            TransportKind::LongPoll | TransportKind::Poll => self.prove(out, now),
-            // What follows a head may be swallowed; where nothing is expected there is no more to be had.
+            TransportKind::LongPoll | TransportKind::Poll => self.prove(Evidence::Frame, out, now),
+            // Where nothing is expected there is no more to be had.
             TransportKind::Stream | TransportKind::WebSocket if !self.lines[index].expects => {
-                self.prove(out, now);
+                self.prove(Evidence::Head, out, now);
             }
             TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket => {}
         }
@@ -201,13 +229,14 @@ impl Lines {
     /// A start that is relative to the server's clock begins by it.
     fn resolve(&mut self, index: usize, head: &Head, out: &mut Out) {
         let line = &mut self.lines[index];
+        let clock = head.header("date").and_then(id::read_date);
+        line.clock = clock.unwrap_or_default();
         let at = *line.at.get_or_insert_with(|| {
             let age = match &line.wanted.start {
                 Start::Since(age) => age.as_secs(),
                 Start::After(_) | Start::Earliest | Start::Last(_) | Start::Now => 0,
             };
-            head.header("date")
-                .and_then(id::read_date)
+            clock
                 .and_then(|seconds| id::before_second(seconds.saturating_sub(age)))
                 .unwrap_or_default()
         });
@@ -227,7 +256,7 @@ impl Lines {
             401 | 403 | 404 => refused("forbidden", Retry::Never),
             _ => refused("busy", Retry::After(RETRY)),
         };
-        if self.is_proven {
+        if self.evidence > Evidence::Nothing {
             self.end(index, reason, out);
             return Ok(());
         }
@@ -252,24 +281,33 @@ impl Lines {
     }
 
     /// Something of the server got through.
-    fn prove(&mut self, out: &mut Out, now: Instant) {
-        if self.is_proven {
-            out.facts.push(Fact::Alive);
-            return;
+    fn prove(&mut self, evidence: Evidence, out: &mut Out, now: Instant) {
+        let before = self.evidence;
+        self.evidence = before.max(evidence);
+        match (before, evidence) {
+            (Evidence::Frame | Evidence::Head, _) if before >= evidence => {
+                out.facts.push(Fact::Alive);
+            }
+            (_, Evidence::Frame) => out.facts.extend([Fact::Hi, Fact::Silence(Some(SILENCE))]),
+            // Not for long: a witness will tell.
+            (_, Evidence::Head | Evidence::Nothing) => {
+                out.facts.push(Fact::Silence(Some(DOUBT)));
+            }
         }
-        self.is_proven = true;
-        out.facts.extend([
-            Fact::Hi,
-            Fact::Silence(Some(SILENCE)),
-            Fact::Welcome {
-                transports: None,
-                spread: Duration::ZERO,
-            },
-        ]);
+        if before == Evidence::Nothing {
+            self.welcome(out);
+            self.proceed(out, now);
+        }
+    }
+
+    fn welcome(&mut self, out: &mut Out) {
+        out.facts.push(Fact::Welcome {
+            transports: None,
+            spread: Duration::ZERO,
+        });
         let denied = self.denied.drain(..);
         out.facts
             .extend(denied.map(|(feed, reason)| Fact::Refused { feed, reason }));
-        self.proceed(out, now);
     }
 
     fn on_chunk(
@@ -287,7 +325,8 @@ impl Lines {
         };
         let mut items = core::mem::take(&mut self.items);
         let result = reader.push(chunk, &mut items);
-        self.prove(out, now);
+        line.owes = None;
+        self.prove(Evidence::Frame, out, now);
         for item in items.drain(..) {
             let Some(index) = self.find(lane) else {
                 break;
@@ -322,16 +361,18 @@ impl Lines {
                 self.end(index, refused("gone", Retry::Never), out);
                 return Ok(());
             }
-            (_, Ok(code)) if !self.is_proven => return Err(Reason::Ended(code)),
+            (_, Ok(code)) if self.evidence == Evidence::Nothing => return Err(Reason::Ended(code)),
             (_, Ok(_)) => true,
-            (_, Err(error)) if !self.is_proven || line.failures >= MOST_FAILURES => {
+            (_, Err(error))
+                if self.evidence == Evidence::Nothing || line.failures >= MOST_FAILURES =>
+            {
                 return Err(error.into());
             }
             (_, Err(_)) => false,
         };
         if !has_answered {
             line.failures += 1;
-            line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+            line.ask_again();
             self.ask(index, Reuse::Fresh, out, now);
             return Ok(());
         }
@@ -349,7 +390,7 @@ impl Lines {
             (Some(message), _) => line.on_message(message, out),
             (None, TransportKind::LongPoll | TransportKind::Poll) => {}
             (None, TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket) => {
-                line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+                line.ask_again();
             }
         }
         if pause.is_zero() {
@@ -366,18 +407,84 @@ impl Lines {
     }
 
     fn schedule(&self, out: &mut Out) {
-        out.wake = self.lines.iter().filter_map(|line| line.again).min();
+        let witness = self.witness.as_ref().map(|witness| witness.until);
+        let lines = self
+            .lines
+            .iter()
+            .flat_map(|line| [line.again, line.owes])
+            .flatten();
+        out.wake = lines.chain(witness).min();
+    }
+
+    /// Reads a channel by a long-poll, beside its own lane.
+    fn call_witness(&mut self, index: usize, out: &mut Out, now: Instant) {
+        let line = &self.lines[index];
+        let (of, after) = (line.lane, line.at.filter(|at| *at > 0));
+        let url = url_of(&self.template, &line.wanted.channel, after);
+        self.dismiss_witness(out);
+        let lane = self.new_lane();
+        out.requests.push((lane, get(url, None, Reuse::Apart)));
+        self.witness = Some(Witness {
+            lane,
+            of,
+            until: now + PATIENCE,
+            reader: None,
+        });
+    }
+
+    fn dismiss_witness(&mut self, out: &mut Out) {
+        if let Some(witness) = self.witness.take() {
+            out.requests.push((witness.lane, IoRequest::Cancel));
+        }
+    }
+
+    /// What it finds was published, and the channel's own lane has to show it soon.
+    fn on_witness(&mut self, event: IoEvent, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let Some(witness) = &mut self.witness else {
+            return Ok(());
+        };
+        match event {
+            IoEvent::Opened(head) if head.status == 200 => {
+                let reader = Reader::new(TransportKind::LongPoll, &head, self.max_payload);
+                witness.reader = reader.ok();
+            }
+            IoEvent::Opened(_) => {}
+            IoEvent::Received(chunk) => {
+                if let Some(reader) = &mut witness.reader {
+                    reader.push(chunk, &mut self.items)?;
+                }
+            }
+            IoEvent::Finished(result) => {
+                let of = witness.of;
+                let message = witness.reader.take().and_then(Reader::finish);
+                self.witness = None;
+                let line = self.lines.iter_mut().find(|line| line.lane == of);
+                if let (Some(line), Some(message), Ok(_)) = (line, message, result)
+                    && line.at.is_some_and(|at| message.at > at)
+                {
+                    line.owes = Some(now + PATIENCE);
+                    line.on_message(message, out);
+                }
+            }
+        }
+
+        Ok(())
     }
 }
 
 impl Line {
+    /// What was sent since may be gone when it is asked for again: the last message tells, where there is one.
+    fn ask_again(&mut self) {
+        self.expects = self.at.is_some_and(|at| !id::is_made_up(at));
+        self.is_resumed = true;
+    }
+
     fn on_message(&mut self, message: Message, out: &mut Out) {
         let Message {
             at: seq,
             name,
             data,
         } = message;
-        let feed = self.wanted.feed;
         let at = self.at.unwrap_or_default();
         if seq <= at {
             if self.expects && seq == at {
@@ -386,26 +493,26 @@ impl Line {
             }
             return;
         }
-        let mut before = at;
-        if core::mem::take(&mut self.expects) {
-            // The last message is no longer kept, nor may be others that followed it.
-            before = seq - 1;
+        // The last message is no longer kept, nor may be others that followed it; or there was none, and this one is older
+        // than the connection.
+        let was_trimmed = core::mem::take(&mut self.expects)
+            || self.is_resumed && id::is_made_up(at) && id::time(seq).as_secs() < self.clock;
+        let is_hole = at > 0 && (self.is_resumed || !id::is_made_up(at)) && !id::follows(at, seq);
+        if was_trimmed {
             self.is_confirmed = true;
             out.facts.push(Fact::Gap {
-                feed,
-                to: id::cursor(before),
+                feed: self.wanted.feed,
+                to: id::cursor(seq - 1),
                 certainty: Certainty::Possible,
                 why: Text::from("trimmed"),
             });
-        } else if at > 0 && !id::follows(at, seq) {
-            before = seq - 1;
         }
         self.at = Some(seq);
         out.facts.push(Fact::Event {
-            feed,
+            feed: self.wanted.feed,
             channel: None,
             seq,
-            after: before,
+            after: if was_trimmed || is_hole { seq - 1 } else { at },
             name,
             data,
             time: Some(id::time(seq)),
@@ -428,6 +535,10 @@ impl Line {
 impl Codec for Lines {
     fn handle_open(&mut self, out: &mut Out, now: Instant) {
         self.proceed(out, now);
+        if self.lines.is_empty() {
+            // There is nothing to connect to before there is a channel.
+            self.welcome(out);
+        }
     }
 
     fn handle_lane(
@@ -437,6 +548,19 @@ impl Codec for Lines {
         out: &mut Out,
         now: Instant,
     ) -> Result<(), Reason> {
+        if self
+            .witness
+            .as_ref()
+            .is_some_and(|witness| witness.lane == lane)
+        {
+            let result = self.on_witness(event, out, now);
+            self.schedule(out);
+            return result;
+        }
+        if self.publishes.owns(lane) {
+            self.publishes.handle(lane, event, out);
+            return Ok(());
+        }
         let Some(index) = self.find(lane) else {
             return Ok(());
         };
@@ -459,11 +583,23 @@ impl Codec for Lines {
                     return Uptake::Unsupported;
                 };
                 let line = &mut self.lines[index];
-                line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+                line.ask_again();
+                let has_evidence = line.expects;
                 self.ask(index, Reuse::Fresh, out, now);
+                if !has_evidence {
+                    out.facts.push(Fact::Silence(Some(SILENCE)));
+                    self.call_witness(index, out, now);
+                }
             }
-            Intent::Climb(_) | Intent::Publish(_) | Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Publish(message) => {
+                let lane = self.new_lane();
+                return self.publishes.send(lane, message, out);
+            }
+            Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {
+                if self.lines.is_empty() && self.waiting.is_empty() {
+                    out.facts.push(Fact::Silence(Some(SILENCE)));
+                }
                 self.waiting.extend_from_slice(more);
                 self.proceed(out, now);
             }
@@ -478,6 +614,9 @@ impl Codec for Lines {
                 let cancelled = gone.iter().map(|line| (line.lane, IoRequest::Cancel));
                 out.requests.extend(cancelled);
                 self.proceed(out, now);
+                if self.lines.is_empty() {
+                    out.facts.push(Fact::Silence(None));
+                }
             }
         }
         self.schedule(out);
@@ -485,17 +624,39 @@ impl Codec for Lines {
         Uptake::Taken
     }
 
-    fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.lines.iter().any(|line| is_over(line.owes)) {
+            return Err(Reason::Late);
+        }
+        if is_over(self.witness.as_ref().map(|witness| witness.until)) {
+            self.dismiss_witness(out);
+        }
         for index in 0..self.lines.len() {
             if self.lines[index].again.is_some_and(|at| at <= now) {
                 self.ask(index, Reuse::Any, out, now);
             }
         }
         self.schedule(out);
+
+        Ok(())
     }
 }
 
-fn refused(code: &str, retry: Retry) -> Reason {
+fn get(url: String, accept: Option<&str>, reuse: Reuse) -> IoRequest {
+    IoRequest::Http(HttpRequest {
+        url,
+        method: Method::Get,
+        headers: accept
+            .map(|kind| ("accept".into(), kind.into()))
+            .into_iter()
+            .collect(),
+        body: Payload::default(),
+        reuse,
+    })
+}
+
+pub(super) fn refused(code: &str, retry: Retry) -> Reason {
     Reason::Refused {
         code: code.into(),
         retry,
@@ -511,3 +672,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// Nchan does not beat: what is quiet for so long, less the time of an answer, is asked anew.
 const SILENCE: Duration = Duration::from_secs(22);
+/// The same where no frame was seen yet.
+const DOUBT: Duration = Duration::from_secs(7);
+/// How long a witness is heard, and a lane may take to show what a witness saw.
+const PATIENCE: Duration = Duration::from_secs(3);
