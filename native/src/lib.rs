@@ -52,7 +52,9 @@ pub use downlink_core::{
 pub mod protocol {
     #[cfg(feature = "nchan")]
     pub use downlink_core::protocol::Nchan;
-    pub use downlink_core::protocol::{Downlink, Protocol, UnknownProtocol, by_name, names};
+    pub use downlink_core::protocol::{
+        Downlink, Guarantees, Proof, Protocol, Publish, Resume, UnknownProtocol, by_name, names,
+    };
 }
 
 pub use crate::{
