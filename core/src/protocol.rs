@@ -134,6 +134,8 @@ pub struct Plan<'a> {
     pub transport: TransportKind,
     /// What for.
     pub role: Role,
+    /// Another connection carries the events meanwhile, over another transport: there is time for proof.
+    pub is_spare: bool,
     /// Subscriptions to ask for, by ascending id, each from where it stands. Empty unless connections may overlap
     /// ([`Resume::Position`]): otherwise they are told to the one that was chosen ([`Intent::Subscribe`]).
     pub wanted: &'a [Wanted],

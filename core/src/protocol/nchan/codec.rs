@@ -1,17 +1,21 @@
 //! One connection: a lane for each channel, all of one transport.
 
+mod line;
+mod witness;
+
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
+use self::{line::Line, witness::Witness};
 use super::{
     id,
     publishes::Publishes,
-    reader::{Item, Message, Reader},
+    reader::{Message, Reader},
     url_of,
 };
 use crate::{
-    Certainty, Cursor, Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason,
-    Retry, Reuse, Start, Text, TransportKind, WebSocketRequest,
+    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Retry, Reuse, Start,
+    TransportKind, WebSocketRequest,
     protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Uptake, Wanted},
 };
 
@@ -28,10 +32,12 @@ pub(super) struct Lines {
     /// What was denied before anything got through: by the server, or by a hop.
     denied: Vec<(FeedId, Reason)>,
     evidence: Evidence,
+    /// It is not needed before a frame has come.
+    is_spare: bool,
     /// Reads what a quiet channel may have that its lane does not show.
     witness: Option<Witness>,
     next_lane: u64,
-    items: Vec<Item>,
+    messages: Vec<Message>,
 }
 
 /// What is known of the path.
@@ -43,40 +49,15 @@ enum Evidence {
     Frame,
 }
 
-/// A long-poll beside a lane that has nothing to show.
-struct Witness {
-    lane: Lane,
-    of: Lane,
-    until: Instant,
-    reader: Option<Reader>,
-}
-
-/// One channel.
-struct Line {
-    lane: Lane,
-    wanted: Wanted,
-    /// The last message, or where the next one is awaited; `None` until the server's clock says.
-    at: Option<u64>,
-    /// The message at `at` is asked for again: it proves the path, and that nothing behind it is missing.
-    expects: bool,
-    is_confirmed: bool,
-    /// It was read before: what was sent since may be gone.
-    is_resumed: bool,
-    /// The server's clock when it began to send, in seconds.
-    clock: u64,
-    /// It kept a message from us: when that is a failure.
-    owes: Option<Instant>,
-    /// A held answer has no head before there is a message: another request comes first, for the path and the clock.
-    greets: bool,
-    heard: Instant,
-    /// When to ask again; `None` while an answer is awaited.
-    again: Option<Instant>,
-    failures: u32,
-    reader: Option<Reader>,
-}
-
 impl Lines {
     pub(super) fn new(template: String, publisher: Option<String>, plan: &Plan<'_>) -> Self {
+        let mut waiting = plan.wanted.to_vec();
+        // The pilot is one that has evidence, if there is any.
+        waiting.sort_by_key(|wanted| match &wanted.start {
+            Start::After(cursor) => id::is_made_up(cursor.seq()),
+            Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_) => true,
+        });
+
         Self {
             template,
             publishes: Publishes::new(publisher),
@@ -84,12 +65,13 @@ impl Lines {
             reuse: plan.reuse,
             max_payload: plan.max_payload,
             lines: Vec::new(),
-            waiting: plan.wanted.to_vec(),
+            waiting,
             denied: Vec::new(),
             evidence: Evidence::Nothing,
+            is_spare: plan.is_spare,
             witness: None,
             next_lane: 0,
-            items: Vec::new(),
+            messages: Vec::new(),
         }
     }
 
@@ -201,8 +183,10 @@ impl Lines {
                 self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
+            // The channel was deleted, or the server goes down: either way it may be there again.
             410 => {
-                self.end(index, refused("gone", Retry::Never), out);
+                self.resolve(index, head, out);
+                self.lines[index].ask_again();
                 self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
@@ -282,6 +266,9 @@ impl Lines {
 
     /// Something of the server got through.
     fn prove(&mut self, evidence: Evidence, out: &mut Out, now: Instant) {
+        if evidence == Evidence::Head && self.is_spare {
+            return;
+        }
         let before = self.evidence;
         self.evidence = before.max(evidence);
         match (before, evidence) {
@@ -319,25 +306,18 @@ impl Lines {
     ) -> Result<(), Reason> {
         let line = &mut self.lines[index];
         line.heard = now;
-        let lane = line.lane;
         let Some(reader) = &mut line.reader else {
             return Ok(());
         };
-        let mut items = core::mem::take(&mut self.items);
-        let result = reader.push(chunk, &mut items);
+        let mut messages = core::mem::take(&mut self.messages);
+        let result = reader.push(chunk, &mut messages);
         line.owes = None;
         self.prove(Evidence::Frame, out, now);
-        for item in items.drain(..) {
-            let Some(index) = self.find(lane) else {
-                break;
-            };
-            match item {
-                Item::Gone => self.end(index, refused("gone", Retry::Never), out),
-                Item::Message(message) => self.lines[index].on_message(message, out),
-                Item::TimedOut => {}
-            }
+        let line = &mut self.lines[index];
+        for message in messages.drain(..) {
+            line.on_message(message, out);
         }
-        self.items = items;
+        self.messages = messages;
 
         result
     }
@@ -357,10 +337,6 @@ impl Lines {
         }
         let reader = line.reader.take();
         let has_answered = match (self.transport, result) {
-            (TransportKind::WebSocket, Ok(Some(1001))) => {
-                self.end(index, refused("gone", Retry::Never), out);
-                return Ok(());
-            }
             (_, Ok(code)) if self.evidence == Evidence::Nothing => return Err(Reason::Ended(code)),
             (_, Ok(_)) => true,
             (_, Err(error))
@@ -414,121 +390,6 @@ impl Lines {
             .flat_map(|line| [line.again, line.owes])
             .flatten();
         out.wake = lines.chain(witness).min();
-    }
-
-    /// Reads a channel by a long-poll, beside its own lane.
-    fn call_witness(&mut self, index: usize, out: &mut Out, now: Instant) {
-        let line = &self.lines[index];
-        let (of, after) = (line.lane, line.at.filter(|at| *at > 0));
-        let url = url_of(&self.template, &line.wanted.channel, after);
-        self.dismiss_witness(out);
-        let lane = self.new_lane();
-        out.requests.push((lane, get(url, None, Reuse::Apart)));
-        self.witness = Some(Witness {
-            lane,
-            of,
-            until: now + PATIENCE,
-            reader: None,
-        });
-    }
-
-    fn dismiss_witness(&mut self, out: &mut Out) {
-        if let Some(witness) = self.witness.take() {
-            out.requests.push((witness.lane, IoRequest::Cancel));
-        }
-    }
-
-    /// What it finds was published, and the channel's own lane has to show it soon.
-    fn on_witness(&mut self, event: IoEvent, out: &mut Out, now: Instant) -> Result<(), Reason> {
-        let Some(witness) = &mut self.witness else {
-            return Ok(());
-        };
-        match event {
-            IoEvent::Opened(head) if head.status == 200 => {
-                let reader = Reader::new(TransportKind::LongPoll, &head, self.max_payload);
-                witness.reader = reader.ok();
-            }
-            IoEvent::Opened(_) => {}
-            IoEvent::Received(chunk) => {
-                if let Some(reader) = &mut witness.reader {
-                    reader.push(chunk, &mut self.items)?;
-                }
-            }
-            IoEvent::Finished(result) => {
-                let of = witness.of;
-                let message = witness.reader.take().and_then(Reader::finish);
-                self.witness = None;
-                let line = self.lines.iter_mut().find(|line| line.lane == of);
-                if let (Some(line), Some(message), Ok(_)) = (line, message, result)
-                    && line.at.is_some_and(|at| message.at > at)
-                {
-                    line.owes = Some(now + PATIENCE);
-                    line.on_message(message, out);
-                }
-            }
-        }
-
-        Ok(())
-    }
-}
-
-impl Line {
-    /// What was sent since may be gone when it is asked for again: the last message tells, where there is one.
-    fn ask_again(&mut self) {
-        self.expects = self.at.is_some_and(|at| !id::is_made_up(at));
-        self.is_resumed = true;
-    }
-
-    fn on_message(&mut self, message: Message, out: &mut Out) {
-        let Message {
-            at: seq,
-            name,
-            data,
-        } = message;
-        let at = self.at.unwrap_or_default();
-        if seq <= at {
-            if self.expects && seq == at {
-                self.expects = false;
-                self.confirm(at, out);
-            }
-            return;
-        }
-        // The last message is no longer kept, nor may be others that followed it; or there was none, and this one is older
-        // than the connection.
-        let was_trimmed = core::mem::take(&mut self.expects)
-            || self.is_resumed && id::is_made_up(at) && id::time(seq).as_secs() < self.clock;
-        let is_hole = at > 0 && (self.is_resumed || !id::is_made_up(at)) && !id::follows(at, seq);
-        if was_trimmed {
-            self.is_confirmed = true;
-            out.facts.push(Fact::Gap {
-                feed: self.wanted.feed,
-                to: id::cursor(seq - 1),
-                certainty: Certainty::Possible,
-                why: Text::from("trimmed"),
-            });
-        }
-        self.at = Some(seq);
-        out.facts.push(Fact::Event {
-            feed: self.wanted.feed,
-            channel: None,
-            seq,
-            after: if was_trimmed || is_hole { seq - 1 } else { at },
-            name,
-            data,
-            time: Some(id::time(seq)),
-            own: false,
-        });
-    }
-
-    fn confirm(&mut self, at: u64, out: &mut Out) {
-        if core::mem::replace(&mut self.is_confirmed, true) {
-            return;
-        }
-        let at: Cursor = id::cursor(at);
-        out.facts.push(Fact::Subscribed {
-            feed: self.wanted.feed,
-            at,
-        });
     }
 }
 

@@ -23,6 +23,7 @@ impl Scene {
             url: "http://a/sub",
             transport,
             role: Role::Start,
+            is_spare: false,
             wanted,
             ticket: None,
             log: &"log".into(),
@@ -364,13 +365,27 @@ fn messages_that_were_passed_over_between_two_polls_are_a_hole() {
 }
 
 #[test]
-fn a_deleted_channel_is_gone() {
-    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+fn a_channel_that_is_gone_is_asked_for_again_and_has_a_gap() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", after("5:1"))]);
 
     let (lane, _) = scene.asked_one();
     scene.hear_head(lane, 200, &[DATE]).unwrap();
-    scene.hear_bytes(lane, ": hi\n\n:410: 410 Gone\n\n");
-    assert!(matches!(scene.told().last(), Some(Fact::Refused { .. })));
+    scene.hear_bytes(lane, ": hi\n\nid: 5:1\ndata: x\n\n:410: 410 Gone\n\n");
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    scene.told();
+    assert_eq!(scene.asked(), []);
+
+    scene.now = scene.out.wake.unwrap();
+    scene
+        .codec
+        .handle_timeout(&mut scene.out, scene.now)
+        .unwrap();
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\nid: 9:0\ndata: y\n\n");
+
+    let told = scene.told();
+    assert!(matches!(told[..], [Fact::Gap { .. }, Fact::Event { .. }]));
 }
 
 #[test]
