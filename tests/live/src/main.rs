@@ -5,6 +5,7 @@
 )]
 
 mod checks;
+mod guarantees;
 mod kinds;
 mod server;
 mod site;
@@ -35,8 +36,11 @@ struct Arguments {
     /// Only these checks.
     #[arg(long)]
     check: Vec<String>,
+    /// Only print what each server can keep, in Markdown.
+    #[arg(long)]
+    guarantees: bool,
     /// How many checks run at once.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 6)]
     jobs: usize,
 }
 
@@ -51,6 +55,10 @@ enum Cell {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.guarantees {
+        print!("{}", guarantees::table());
+        return Ok(ExitCode::SUCCESS);
+    }
     // No server speaks TLS; the client that tells them what to publish insists.
     let _is_first = rustls::crypto::ring::default_provider().install_default();
     let site = Arc::new(Site::prepare()?);
