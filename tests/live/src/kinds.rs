@@ -12,7 +12,124 @@ use crate::{
 };
 
 /// All of them.
-pub(crate) const ALL: [&dyn Kind; 1] = [&Nchan];
+pub(crate) const ALL: [&dyn Kind; 4] = [&CometD, &Faye, &Nchan, &SocketIo];
+
+struct CometD;
+
+impl Kind for CometD {
+    fn name(&self) -> &'static str {
+        "cometd"
+    }
+
+    fn protocol(&self, _origin: &str) -> Arc<dyn Protocol> {
+        spoken("bayeux,ack")
+    }
+
+    fn path(&self) -> &'static str {
+        "/cometd"
+    }
+
+    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+        let mut command = site.node("servers/cometd.js");
+        command.args([&port.to_string(), HOLD]);
+
+        Ok(command)
+    }
+
+    fn mouth(&self) -> Mouth {
+        Mouth::Standard
+    }
+
+    fn channel(&self, n: usize) -> String {
+        format!("/room/{n}")
+    }
+
+    fn private(&self) -> &'static str {
+        "/private/x"
+    }
+
+    fn peer(&self) -> Option<&'static str> {
+        Some("peers/cometd.js")
+    }
+}
+
+struct Faye;
+
+impl Kind for Faye {
+    fn name(&self) -> &'static str {
+        "faye"
+    }
+
+    fn protocol(&self, _origin: &str) -> Arc<dyn Protocol> {
+        spoken("bayeux")
+    }
+
+    fn path(&self) -> &'static str {
+        "/bayeux"
+    }
+
+    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+        let mut command = site.node("servers/faye.js");
+        command.args([&port.to_string(), HOLD]);
+
+        Ok(command)
+    }
+
+    fn mouth(&self) -> Mouth {
+        Mouth::Standard
+    }
+
+    fn channel(&self, n: usize) -> String {
+        format!("/room/{n}")
+    }
+
+    fn private(&self) -> &'static str {
+        "/private/x"
+    }
+
+    fn peer(&self) -> Option<&'static str> {
+        Some("peers/faye.js")
+    }
+}
+
+struct SocketIo;
+
+impl Kind for SocketIo {
+    fn name(&self) -> &'static str {
+        "socket.io"
+    }
+
+    fn protocol(&self, _origin: &str) -> Arc<dyn Protocol> {
+        spoken("socket.io,join=join,leave=leave,event=message,publish=publish,recovery")
+    }
+
+    fn path(&self) -> &'static str {
+        "/socket.io/"
+    }
+
+    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+        let mut command = site.node("servers/socketio.js");
+        command.args([&port.to_string(), HOLD]);
+
+        Ok(command)
+    }
+
+    fn mouth(&self) -> Mouth {
+        Mouth::Standard
+    }
+
+    fn channel(&self, n: usize) -> String {
+        format!("room-{n}")
+    }
+
+    fn private(&self) -> &'static str {
+        "private-x"
+    }
+
+    fn peer(&self) -> Option<&'static str> {
+        Some("peers/socketio.js")
+    }
+}
 
 struct Nchan;
 
@@ -54,6 +171,9 @@ impl Kind for Nchan {
         None
     }
 }
+
+/// Seconds that a server holds an answer, or waits for a beat: short, so that the run is.
+const HOLD: &str = "10";
 
 fn spoken(spec: &str) -> Arc<dyn Protocol> {
     by_name(spec).expect("this build speaks it")
