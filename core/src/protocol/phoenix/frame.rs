@@ -209,9 +209,11 @@ const REPLY: &str = "phx_reply";
 
 #[cfg(test)]
 mod tests {
+    use alloc::{format, string::String};
+
     use super::*;
 
-    fn parse(message: &[u8]) -> Option<(Option<u64>, alloc::string::String)> {
+    fn parse(message: &[u8]) -> Option<(Option<u64>, String)> {
         let frame = Frame::parse(&Payload::from(message)).ok()?;
         let (name, data) = match frame.body {
             Body::Event { name, data } => (name, data),
@@ -219,12 +221,9 @@ mod tests {
                 status, response, ..
             } => (status, response),
         };
-        let data = alloc::string::String::from_utf8_lossy(&data);
+        let data = String::from_utf8_lossy(&data);
 
-        Some((
-            frame.join_ref,
-            alloc::format!("{} {name} {data}", frame.topic),
-        ))
+        Some((frame.join_ref, format!("{} {name} {data}", frame.topic)))
     }
 
     #[test]

@@ -152,10 +152,12 @@ impl LongPoll {
         now: Instant,
     ) -> Result<(), Reason> {
         let is_new = self.session.is_none();
-        let answer = answer.read().map_err(|reason| match reason {
-            Reason::Malformed if is_new => Reason::Foreign,
-            reason => reason,
-        })?;
+        let unreadable = if is_new {
+            Reason::Foreign
+        } else {
+            Reason::Malformed
+        };
+        let answer = answer.read(unreadable)?;
         let token = answer.token.map(|token| token.0.into_owned());
         if token.as_deref().is_some_and(|token| !is_token(token)) {
             return Err(Reason::Malformed);
@@ -219,7 +221,7 @@ impl LongPoll {
     }
 
     fn on_sent(&mut self, answer: &Incoming, out: &mut Out, now: Instant) -> Result<(), Reason> {
-        match (answer.read()?.status, &mut self.session) {
+        match (answer.read(Reason::Malformed)?.status, &mut self.session) {
             // After 408 it may have been done, or not: what is not answered in time ends by itself.
             (200 | 408, _) => Ok(()),
             (410, Some(session)) if !matches!(session.stage, Stage::Fresh) => {
@@ -273,10 +275,10 @@ impl LongPoll {
 
 impl Incoming {
     /// # Errors
-    /// The HTTP status, where that is no answer of Phoenix; [`Reason::Malformed`].
-    fn read(&self) -> Result<Answer<'_>, Reason> {
+    /// The HTTP status, where that is no answer of Phoenix; otherwise `unreadable`.
+    fn read(&self, unreadable: Reason) -> Result<Answer<'_>, Reason> {
         serde_json::from_slice(&self.body).map_err(|_| match self.status {
-            200 => Reason::Malformed,
+            200 => unreadable,
             status => Reason::Status(status),
         })
     }
