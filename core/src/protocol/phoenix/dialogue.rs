@@ -32,7 +32,7 @@ pub(super) struct Dialogue {
     topics: Vec<Topic>,
     pushes: Pushes,
     /// The heartbeat that was sent last.
-    heartbeat: u64,
+    heartbeat: Option<u64>,
     last_ref: u64,
     outbox: Vec<Payload>,
 }
@@ -51,7 +51,7 @@ impl Dialogue {
             roster,
             topics: Vec::new(),
             pushes: Pushes::default(),
-            heartbeat: 0,
+            heartbeat: None,
             last_ref: 0,
             outbox: Vec::new(),
         }
@@ -63,7 +63,7 @@ impl Dialogue {
     }
 
     pub(super) fn beat(&mut self) {
-        self.heartbeat = self.send(None, "phoenix", "heartbeat", "{}");
+        self.heartbeat = Some(self.send(None, "phoenix", "heartbeat", "{}"));
     }
 
     pub(super) fn handle_intent(
@@ -262,7 +262,7 @@ impl Dialogue {
         out: &mut Out,
         now: Instant,
     ) {
-        if reference == self.heartbeat {
+        if self.heartbeat == Some(reference) {
             out.facts.push(Fact::Alive);
             return;
         }

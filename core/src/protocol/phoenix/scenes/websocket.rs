@@ -332,6 +332,7 @@ fn a_publish_ends_with_its_answer_if_there_is_one() {
     scene.pass(1);
     assert_eq!(scene.told(), ["published 3 Unanswered"]);
     scene.say(r#"["2","5","room:1","phx_reply",{"response":{},"status":"ok"}]"#);
+    scene.say(r#"["2","of another","room:1","phx_reply",{"response":{},"status":"ok"}]"#);
     assert_eq!(scene.told(), [""; 0]);
 }
 
