@@ -5,7 +5,11 @@
 //! the codec hears. What it learns of that stands beside the capture, in a file `*.facts`. `DOWNLINK_WRITE_FACTS=1` writes
 //! those files, for a reader to check.
 #![cfg(feature = "phoenix")]
-#![expect(clippy::unwrap_used, reason = "a test may stop where it is surprised")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may stop where it is surprised"
+)]
 
 #[path = "replay/client.rs"]
 mod client;

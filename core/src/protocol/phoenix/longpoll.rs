@@ -130,14 +130,15 @@ impl LongPoll {
             url.push_str("&token=");
             url.push_str(&session.token);
         }
-        let header = match method {
-            Method::Get | Method::Options => ("accept", "application/json"),
-            Method::Post => ("content-type", "application/x-ndjson"),
-        };
+        let kind = ("content-type".into(), "application/x-ndjson".into());
         let request = HttpRequest {
             url,
             method,
-            headers: Vec::from([(header.0.into(), header.1.into())]),
+            headers: if body.is_empty() {
+                Vec::new()
+            } else {
+                Vec::from([kind])
+            },
             body,
             reuse,
         };

@@ -190,3 +190,116 @@ impl fmt::Display for InvalidPresence {
 }
 
 impl core::error::Error for InvalidPresence {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::String, vec::Vec};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What the first connection of the capture heard: names and payloads.
+    fn heard_by_alice() -> Vec<(String, String)> {
+        include_str!("../../../../tests/transcripts/phoenix/presence.txt")
+            .lines()
+            .filter_map(|line| line.split_once("conn1] S>C WS text")?.1.split_once(": "))
+            .map(|(_, frame)| {
+                let frame: Value = serde_json::from_str(frame).unwrap();
+                (frame[3].as_str().unwrap().into(), format!("{}", frame[4]))
+            })
+            .collect()
+    }
+
+    fn take(presence: &mut PhoenixPresence, name: &str, data: &str) -> String {
+        let changes = presence.handle_event(name, data.as_bytes()).unwrap();
+        let list = |sign: &str, keys: &[Arc<str>]| {
+            let keys = keys.iter().map(|key| format!("{sign}{key}"));
+            keys.collect::<String>()
+        };
+
+        list("+", &changes.joined) + &list("~", &changes.updated) + &list("-", &changes.left)
+    }
+
+    fn diff(joins: &str, leaves: &str) -> String {
+        format!(r#"{{"joins":{{{joins}}},"leaves":{{{leaves}}}}}"#)
+    }
+
+    #[test]
+    fn a_real_channel_has_no_false_joins_and_leaves() {
+        let mut presence = PhoenixPresence::new();
+
+        let changes: Vec<_> = heard_by_alice()
+            .iter()
+            .map(|(name, data)| take(&mut presence, name, data))
+            .filter(|changes| !changes.is_empty())
+            .collect();
+
+        // She is there, bob comes, she comes on a second device, bob is away, her second device goes, bob goes.
+        assert_eq!(
+            changes,
+            ["+alice", "+bob", "~alice", "~bob", "~alice", "-bob"]
+        );
+        assert_eq!(presence.keys().collect::<Vec<_>>(), ["alice"]);
+        let metas: Vec<_> = presence.metas("alice").collect();
+        assert_eq!(
+            metas,
+            [r#"{"online_at":1795374872,"phx_ref":"GOpz7z5peTCq0gdR"}"#]
+        );
+    }
+
+    #[test]
+    fn a_join_that_is_known_changes_nothing() {
+        let mut presence = PhoenixPresence::new();
+        let state = r#"{"a":{"metas":[{"phx_ref":"1"}]}}"#;
+        assert_eq!(take(&mut presence, "presence_state", state), "+a");
+
+        let again = diff(r#""a":{"metas":[{"phx_ref":"1"}]}"#, "");
+        assert_eq!(take(&mut presence, "presence_diff", &again), "");
+        let gone = diff("", r#""a":{"metas":[{"phx_ref":"0"}]}"#);
+        assert_eq!(take(&mut presence, "presence_diff", &gone), "");
+        let passing = diff(
+            r#""b":{"metas":[{"phx_ref":"2"}]}"#,
+            r#""b":{"metas":[{"phx_ref":"2"}]}"#,
+        );
+        assert_eq!(take(&mut presence, "presence_diff", &passing), "");
+        assert_eq!(presence.keys().count(), 1);
+    }
+
+    #[test]
+    fn the_state_of_another_join_is_compared_with_what_was_known() {
+        let mut presence = PhoenixPresence::new();
+        let early = diff(r#""x":{"metas":[{"phx_ref":"9"}]}"#, "");
+        assert_eq!(take(&mut presence, "presence_diff", &early), "");
+        let state = r#"{"a":{"metas":[{"phx_ref":"1"}]},"b":{"metas":[{"phx_ref":"2"}]},"c":{"metas":[{"phx_ref":"3"}]}}"#;
+        assert_eq!(take(&mut presence, "presence_state", state), "+a+b+c");
+
+        let state = r#"{"a":{"metas":[{"phx_ref":"1"}]},"b":{"metas":[{"phx_ref":"4"}]},"d":{"metas":[{"phx_ref":"5"}],"user":{}}}"#;
+        assert_eq!(take(&mut presence, "presence_state", state), "+d~b-c");
+    }
+
+    #[test]
+    fn what_is_no_presence_changes_nothing() {
+        let mut presence = PhoenixPresence::new();
+        take(
+            &mut presence,
+            "presence_state",
+            r#"{"a":{"metas":[{"phx_ref":"1"}]}}"#,
+        );
+
+        for (name, data) in [
+            ("presence_state", "[]"),
+            ("presence_state", r#"{"b":{"metas":[{}]}}"#),
+            ("presence_diff", r#"{"joins":{}}"#),
+            (
+                "presence_diff",
+                r#"{"joins":{},"leaves":{"a":{"metas":[1]}}}"#,
+            ),
+        ] {
+            let result = presence.handle_event(name, data.as_bytes());
+            assert_eq!(result, Err(InvalidPresence), "{data}");
+        }
+        assert_eq!(take(&mut presence, "news", "{"), "");
+        assert_eq!(presence.keys().collect::<Vec<_>>(), ["a"]);
+    }
+}
