@@ -6,10 +6,6 @@ mod nchan;
 #[cfg(feature = "phoenix")]
 mod phoenix;
 #[cfg(any(feature = "bayeux", feature = "phoenix", feature = "socketio"))]
-#[cfg_attr(
-    not(all(feature = "bayeux", feature = "phoenix", feature = "socketio")),
-    allow(dead_code, reason = "each protocol has its own need of it")
-)]
 mod roster;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};

@@ -53,6 +53,8 @@ pub mod protocol {
     #[cfg(feature = "nchan")]
     pub use downlink_core::protocol::Nchan;
     pub use downlink_core::protocol::{Downlink, Protocol, UnknownProtocol, by_name, names};
+    #[cfg(feature = "phoenix")]
+    pub use downlink_core::protocol::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
 }
 
 pub use crate::{

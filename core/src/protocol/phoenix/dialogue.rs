@@ -1,27 +1,20 @@
 //! What is said on one connection, whatever carries it: joins, pushes and heartbeats go out, their answers come in.
 
+mod hearing;
 mod pushes;
 mod topics;
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
-
-use serde::Deserialize;
 
 use self::{
     pushes::Pushes,
     topics::{Phase, Topic},
 };
-use super::{
-    Params,
-    frame::{Body, Frame, write},
-};
+use super::{Params, frame::write};
 use crate::{
-    Instant, Payload, Reason, Retry, Text,
-    protocol::{
-        Fact, FeedId, Intent, Message, Out, Plan, Ticket, Uptake, Wanted,
-        roster::{Heard, Roster},
-    },
+    Instant, Payload, Reason, Retry,
+    protocol::{Fact, FeedId, Intent, Message, Out, Plan, Ticket, Uptake, Wanted, roster::Roster},
 };
 
 /// The dialogue of one connection.
@@ -83,41 +76,6 @@ impl Dialogue {
         Uptake::Taken
     }
 
-    /// Takes what the server says.
-    ///
-    /// # Errors
-    /// [`Reason::Malformed`] and [`Reason::TooLarge`].
-    pub(super) fn handle_message(
-        &mut self,
-        message: &Payload,
-        out: &mut Out,
-        now: Instant,
-    ) -> Result<(), Reason> {
-        let Frame {
-            join_ref,
-            topic,
-            body,
-        } = Frame::parse(message)?;
-        let size = match &body {
-            Body::Event { data, .. } => data.len(),
-            Body::Reply { response, .. } => response.len(),
-        };
-        if size > self.max_payload {
-            return Err(Reason::TooLarge);
-        }
-        match body {
-            Body::Event { name, data } => self.on_event(join_ref, &topic, name, data, out, now),
-            Body::Reply {
-                to: Some(reference),
-                status,
-                response,
-            } => self.on_reply(reference, &status, response, out, now),
-            Body::Reply { to: None, .. } => {}
-        }
-
-        Ok(())
-    }
-
     pub(super) fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
         let is_due = |topic: &&Topic| topic.due_at().is_some_and(|at| at <= now);
         for name in self.names(is_due) {
@@ -126,8 +84,8 @@ impl Dialogue {
             };
             match &mut self.topics[index].phase {
                 Phase::Joined { early, .. } => {
-                    let early = early.take().unwrap_or_default();
-                    self.deliver_all(index, early, out);
+                    let early = early.take();
+                    self.deliver(index, early.into_iter().flatten(), out);
                 }
                 Phase::Joining { join_ref, .. } => {
                     let join_ref = *join_ref;
@@ -207,97 +165,6 @@ impl Dialogue {
         }
     }
 
-    fn on_event(
-        &mut self,
-        join_ref: Option<u64>,
-        topic: &str,
-        name: Text,
-        data: Payload,
-        out: &mut Out,
-        now: Instant,
-    ) {
-        let Some(index) = self.find(topic) else {
-            return;
-        };
-        let Phase::Joined {
-            join_ref: current,
-            early,
-            ..
-        } = &mut self.topics[index].phase
-        else {
-            return;
-        };
-        if join_ref.is_some_and(|join_ref| join_ref != *current) {
-            // Of a join that was replaced.
-            return;
-        }
-        match &*name {
-            "phx_close" => self.refuse(index, &refused("closed"), out),
-            "phx_error" => {
-                self.roster.on_left(topic);
-                self.topics[index].wait(now);
-            }
-            "presence_diff" => match early {
-                Some(early) if early.len() < MOST_EARLY => early.push(event(name, data)),
-                Some(_) | None => {
-                    let mut events = early.take().unwrap_or_default();
-                    events.push(event(name, data));
-                    self.deliver_all(index, events, out);
-                }
-            },
-            "presence_state" => {
-                let mut events = Vec::from([event(name, data)]);
-                events.extend(early.take().into_iter().flatten());
-                self.deliver_all(index, events, out);
-            }
-            _ => self.deliver_all(index, Vec::from([event(name, data)]), out),
-        }
-    }
-
-    fn on_reply(
-        &mut self,
-        reference: u64,
-        status: &str,
-        response: Payload,
-        out: &mut Out,
-        now: Instant,
-    ) {
-        if self.heartbeat == Some(reference) {
-            out.facts.push(Fact::Alive);
-            return;
-        }
-        let joining = self
-            .topics
-            .iter()
-            .position(|topic| topic.is_joining(reference));
-        match (joining, status) {
-            (Some(index), "ok") => {
-                let topic = &mut self.topics[index];
-                topic.phase = Phase::Joined {
-                    join_ref: reference,
-                    since: now,
-                    early: Some(Vec::new()),
-                };
-                let name = topic.name.clone();
-                self.roster.on_joined(&name, out);
-                let reply = event(Text::from("phx_reply"), response);
-                self.deliver_all(index, Vec::from([reply]), out);
-                self.send_pushes(index);
-            }
-            (Some(index), _) => match &*word(status, &response) {
-                code @ ("forbidden" | "unauthorized" | "unmatched topic") => {
-                    self.refuse(index, &refused(code), out);
-                }
-                _ => self.topics[index].wait(now),
-            },
-            (None, "ok") => self.pushes.end(reference, Ok(response), out),
-            (None, _) => {
-                let reason = refused(&word(status, &response));
-                self.pushes.end(reference, Err(reason), out);
-            }
-        }
-    }
-
     /// Joins, under a new number.
     fn join(&mut self, index: usize, out: &mut Out, now: Instant) {
         let name = self.topics[index].name.clone();
@@ -355,14 +222,6 @@ impl Dialogue {
         self.pushes.drop_unsent(&gone.name, reason, out);
     }
 
-    fn deliver_all(&mut self, index: usize, events: Vec<Heard>, out: &mut Out) {
-        let name = &self.topics[index].name;
-        for heard in &events {
-            self.roster
-                .on_event(name, |channel| *channel == **name, heard, out);
-        }
-    }
-
     /// The channels of which this is true: what is done about one may end it.
     fn names(&self, is_meant: impl Fn(&&Topic) -> bool) -> Vec<Arc<str>> {
         let meant = self.topics.iter().filter(is_meant);
@@ -375,14 +234,6 @@ impl Dialogue {
     }
 }
 
-fn event(name: Text, data: Payload) -> Heard {
-    Heard {
-        name,
-        data,
-        own: false,
-    }
-}
-
 fn refused(code: &str) -> Reason {
     Reason::Refused {
         code: code.into(),
@@ -390,24 +241,4 @@ fn refused(code: &str) -> Reason {
     }
 }
 
-/// The server's word for an error: by convention there is a reason in the response.
-fn word(status: &str, response: &[u8]) -> Box<str> {
-    #[derive(Deserialize)]
-    struct Error {
-        reason: String,
-    }
-
-    let reason = serde_json::from_slice(response).map(|Error { reason }| reason);
-
-    reason
-        .as_deref()
-        .unwrap_or(status)
-        .chars()
-        .take(MOST_CODE)
-        .collect()
-}
-
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Changes of presence that wait for the state that they change.
-const MOST_EARLY: usize = 256;
-const MOST_CODE: usize = 64;

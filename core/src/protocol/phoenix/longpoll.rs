@@ -3,13 +3,15 @@
 //! What an answer means is in its body; its HTTP status is nearly always 200. The session's token goes at the end of the
 //! query, since the application may have a parameter of the same name, and the last one counts.
 
+mod answer;
+
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Deserialize;
 
-use super::{dialogue::Dialogue, frame::Word};
+use self::answer::Incoming;
+use super::dialogue::Dialogue;
 use crate::{
     HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, TransportKind,
     patience::{self, Patience},
@@ -34,6 +36,12 @@ struct Session {
     stage: Stage,
 }
 
+impl Session {
+    fn is_fresh(&self) -> bool {
+        matches!(self.stage, Stage::Fresh)
+    }
+}
+
 enum Stage {
     /// No poll was answered in it yet.
     Fresh,
@@ -45,22 +53,6 @@ enum Stage {
 enum Poll {
     Asked { at: Instant, answer: Incoming },
     Due(Instant),
-}
-
-/// An answer that has not ended.
-#[derive(Default)]
-struct Incoming {
-    status: u16,
-    body: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    status: u16,
-    #[serde(borrow)]
-    token: Option<Word<'a>>,
-    #[serde(borrow, default)]
-    messages: Vec<Word<'a>>,
 }
 
 impl LongPoll {
@@ -159,10 +151,7 @@ impl LongPoll {
             Reason::Malformed
         };
         let answer = answer.read(unreadable)?;
-        let token = answer.token.map(|token| token.0.into_owned());
-        if token.as_deref().is_some_and(|token| !is_token(token)) {
-            return Err(Reason::Malformed);
-        }
+        let token = answer.token()?;
         match (answer.status, &mut self.session) {
             (200 | 204, Some(session)) => {
                 session.stage = Stage::Used;
@@ -171,10 +160,7 @@ impl LongPoll {
                 }
             }
             (410, session) => {
-                if matches!(
-                    session.as_ref().map(|session| &session.stage),
-                    Some(Stage::Fresh)
-                ) {
+                if session.as_ref().is_some_and(Session::is_fresh) {
                     // No session lasts here.
                     return Err(Reason::Ended(None));
                 }
@@ -225,7 +211,7 @@ impl LongPoll {
         match (answer.read(Reason::Malformed)?.status, &mut self.session) {
             // After 408 it may have been done, or not: what is not answered in time ends by itself.
             (200 | 408, _) => Ok(()),
-            (410, Some(session)) if !matches!(session.stage, Stage::Fresh) => {
+            (410, Some(session)) if !session.is_fresh() => {
                 session.stage = Stage::Gone;
                 self.poll(out, now);
                 Ok(())
@@ -274,17 +260,6 @@ impl LongPoll {
     }
 }
 
-impl Incoming {
-    /// # Errors
-    /// The HTTP status, where that is no answer of Phoenix; otherwise `unreadable`.
-    fn read(&self, unreadable: Reason) -> Result<Answer<'_>, Reason> {
-        serde_json::from_slice(&self.body).map_err(|_| match self.status {
-            200 => unreadable,
-            status => Reason::Status(status),
-        })
-    }
-}
-
 impl Codec for LongPoll {
     fn handle_open(&mut self, out: &mut Out, now: Instant) {
         self.poll(out, now);
@@ -312,10 +287,7 @@ impl Codec for LongPoll {
             }
             IoEvent::Received(chunk) => {
                 if let Some(answer) = self.incoming(lane) {
-                    if answer.body.len() + chunk.len() > max_body {
-                        return Err(Reason::TooLarge);
-                    }
-                    answer.body.extend_from_slice(&chunk);
+                    answer.push(&chunk, max_body)?;
                 }
             }
         }
@@ -350,14 +322,6 @@ impl Codec for LongPoll {
     }
 }
 
-/// Whether it can stand in a query as it is.
-fn is_token(token: &str) -> bool {
-    let is_safe =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'=');
-
-    (1..=MOST_TOKEN).contains(&token.len()) && token.bytes().all(is_safe)
-}
-
 const DOWN: Lane = Lane(0);
 const UP: Lane = Lane(1);
 
@@ -368,6 +332,5 @@ const LEAST_WINDOW: Duration = Duration::from_secs(2);
 /// The server drops what is more, without a word.
 const MOST_LINES: usize = 100;
 const MOST_BYTES: usize = 1 << 20;
-const MOST_TOKEN: usize = 4096;
 /// An answer holds all that came since the last one.
 const MAX_BATCH: usize = 4 << 20;

@@ -482,3 +482,29 @@ fn the_next_connection_counts_on_and_says_that_something_may_be_missing() {
         ]
     );
 }
+
+/// Whatever bytes come, at worst the connection ends.
+#[test]
+fn no_frame_makes_it_panic() {
+    let frames: [&[u8]; 5] = [
+        br#"["2","2","room:1","phx_reply",{"response":{"you":"\u00e9"},"status":"ok"}]"#,
+        br#"[null,null,"room:1","presence_diff",{"joins":{},"leaves":{}}]"#,
+        b"\x00\x01\x06\x032room:1bin\x01\x02",
+        b"\x01\x01\x01\x06\x0229room:1ok\xde\xad",
+        b"\x02\x06\x05room:1shout\x01\x02",
+    ];
+    for frame in frames {
+        for at in 0..frame.len() {
+            for byte in [0, 1, 2, b'"', b'[', b'\\', 0x80, 0xff] {
+                let mut changed = frame.to_vec();
+                changed[at] = byte;
+                for bytes in [&changed[..], &changed[..at]] {
+                    let mut scene = Scene::joined();
+                    let message = IoEvent::Received(Payload::from(bytes));
+                    let _survived = scene.hear(0, message);
+                    scene.pass(60_000);
+                }
+            }
+        }
+    }
+}
