@@ -3,6 +3,8 @@
 mod downlink;
 #[cfg(feature = "nchan")]
 mod nchan;
+#[cfg(feature = "phoenix")]
+mod phoenix;
 #[cfg(any(feature = "bayeux", feature = "phoenix", feature = "socketio"))]
 mod roster;
 
@@ -12,6 +14,8 @@ use core::{any::Any, fmt, time::Duration};
 pub use self::downlink::Downlink;
 #[cfg(feature = "nchan")]
 pub use self::nchan::Nchan;
+#[cfg(feature = "phoenix")]
+pub use self::phoenix::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
 use crate::{
     Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
     Text, TransportKind,
@@ -57,6 +61,8 @@ const ALL: &[(&str, Parse)] = &[
     ("downlink", Downlink::parse),
     #[cfg(feature = "nchan")]
     ("nchan", Nchan::parse),
+    #[cfg(feature = "phoenix")]
+    ("phoenix", Phoenix::parse),
 ];
 
 /// No protocol has this name, or none of this name has this option.

@@ -55,6 +55,8 @@ pub mod protocol {
     pub use downlink_core::protocol::{
         Downlink, Guarantees, Proof, Protocol, Publish, Resume, UnknownProtocol, by_name, names,
     };
+    #[cfg(feature = "phoenix")]
+    pub use downlink_core::protocol::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
 }
 
 pub use crate::{
