@@ -106,9 +106,9 @@ impl Check {
             Self::Cuts => stage.cuts().await.map(Some),
             Self::HalfOpen => stage.half_open().await.map(Some),
             Self::Denied => stage.denied().await.map(Some),
-            Self::Restart => stage.restart().await.map(Some),
+            Self::Restart => stage.restart().await,
             Self::Peer => stage.peer().await,
-            Self::Load => stage.load().await.map(Some),
+            Self::Load => stage.load().await,
             Self::Crowd => stage.crowd().await.map(Some),
             Self::Trimmed => stage.trimmed().await,
             Self::Publish => stage.publishing().await.map(Some),
@@ -183,7 +183,7 @@ impl Stage<'_> {
     async fn cuts(self) -> Result<String> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         let began = Instant::now();
         let mut cut = 0;
         let mut ticks = interval(Duration::from_millis(5));
@@ -216,7 +216,7 @@ impl Stage<'_> {
     async fn half_open(self) -> Result<String> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         let mut n = 0;
         self.connected(&client).await?;
         for _ in 0..5 {
@@ -240,7 +240,7 @@ impl Stage<'_> {
         self.server.hop.set(Plan::default());
         let began = Instant::now();
         let mut ticks = interval(Duration::from_millis(50));
-        let before = story.last();
+        let before = Some(n - 1);
         let took = loop {
             tokio::select! {
                 _ = ticks.tick() => {
@@ -266,7 +266,7 @@ impl Stage<'_> {
         let client = self.client()?;
         let mut private = client.subscribe(self.server.kind.private(), Start::Now);
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         self.connected(&client).await?;
         let refusal = timeout(PATIENCE, private.next()).await?;
         let Some(Err(reason)) = refusal else {
@@ -293,21 +293,23 @@ impl Stage<'_> {
     }
 
     /// The server dies and comes back.
-    async fn restart(mut self) -> Result<String> {
+    async fn restart(mut self) -> Result<Option<String>> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         let mut n = 0;
         self.connected(&client).await?;
         for _ in 0..20 {
             self.publish(&mut n);
         }
         self.finish(&mut events, &mut story, &mut n).await?;
-        self.server.kill().await?;
+        if !self.server.kill().await? {
+            return Ok(None);
+        }
         self.server.run().await?;
 
         let began = Instant::now();
-        let before = story.last();
+        let before = Some(n - 1);
         let mut ticks = interval(Duration::from_millis(50));
         let took = loop {
             tokio::select! {
@@ -330,7 +332,7 @@ impl Stage<'_> {
         );
         self.leave(&client).await?;
 
-        Ok(format!("{:.1} s", took.as_secs_f64()))
+        Ok(Some(format!("{:.1} s", took.as_secs_f64())))
     }
 
     /// The official client beside this one.
@@ -390,7 +392,7 @@ impl Stage<'_> {
     }
 
     /// No more subscriptions at the server than channels, whatever races and probes there are.
-    async fn load(mut self) -> Result<String> {
+    async fn load(mut self) -> Result<Option<String>> {
         if self.transport == TransportKind::WebSocket {
             self.server.hop.set(Plan {
                 websocket: Fault::MuteAfterHead,
@@ -399,7 +401,9 @@ impl Stage<'_> {
         }
         let client = self.server.client().connect()?;
         let took = self.first_event(&client, Instant::now()).await?;
-        let counts = self.server.counts().await?;
+        let Some(counts) = self.server.counts().await? else {
+            return Ok(None);
+        };
         self.leave(&client).await?;
         let most = counts.get("most").or_else(|| counts.get("subscribers"));
         let most = most.context("the server counts nothing")?;
@@ -413,7 +417,7 @@ impl Stage<'_> {
             "{most} subscriptions of one channel, after {took:?}"
         );
 
-        Ok(format!("{most} at most"))
+        Ok(Some(format!("{most} at most")))
     }
 
     /// The server keeps less than what a pause costs, and does not say so.
@@ -423,7 +427,7 @@ impl Stage<'_> {
         }
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         self.connected(&client).await?;
         let channel = self.server.kind.channel(0);
         for n in 0..3 {
@@ -452,13 +456,13 @@ impl Stage<'_> {
     async fn publishing(self) -> Result<String> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        let mut story = Story::default();
+        let mut story = self.story();
         self.connected(&client).await?;
         let mut n = 0;
         self.publish(&mut n);
         story.until(&mut events, 0).await?;
         let channel = self.server.kind.channel(0);
-        let sent = client.publish(channel, "", data(1));
+        let sent = client.publish(channel, self.server.kind.event(), data(1));
         let result = timeout(PATIENCE, sent).await?;
         match (self.guarantees()?.publish, result) {
             (Publish::Never, Err(Reason::Unsupported)) => {}
@@ -504,7 +508,7 @@ impl Stage<'_> {
         let mut ticks = interval(Duration::from_millis(100));
         let mut n = from;
         for (index, events) in subscriptions.iter_mut().enumerate() {
-            let mut story = Story::default();
+            let mut story = self.story();
             while story.last().is_none_or(|last| last < from) {
                 tokio::select! {
                     _ = ticks.tick() => {
@@ -524,7 +528,7 @@ impl Stage<'_> {
     /// Publishes until the first event comes.
     async fn first_event(&self, client: &Client, began: Instant) -> Result<Duration> {
         let mut events = self.subscribe(client);
-        let mut story = Story::default();
+        let mut story = self.story();
         let mut ticks = interval(Duration::from_millis(20));
         let mut n = 0;
         loop {
@@ -580,6 +584,10 @@ impl Stage<'_> {
         let channel = self.server.kind.channel(0);
         self.server.publish(&channel, &data(*n));
         *n += 1;
+    }
+
+    fn story(&self) -> Story {
+        Story::of(self.server.kind.event())
     }
 
     fn subscribe(&self, client: &Client) -> Subscription {

@@ -1,18 +1,25 @@
 //! The servers.
 
-use std::{fs, sync::Arc};
+use std::{env, fs, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use downlink::protocol::{Protocol, by_name};
 use tokio::process::Command;
 
 use crate::{
-    server::{Kind, Mouth, configuration},
+    server::{Kind, Mouth, Start, configuration},
     site::Site,
 };
 
-/// All of them.
-pub(crate) const ALL: [&dyn Kind; 4] = [&CometD, &Faye, &Nchan, &SocketIo];
+/// All that can run here.
+pub(crate) fn all() -> Vec<&'static dyn Kind> {
+    let mut all: Vec<&dyn Kind> = vec![&CometD, &Faye, &Nchan, &SocketIo];
+    if env::var_os(PHOENIX_URL).is_some() {
+        all.push(&Phoenix);
+    }
+
+    all
+}
 
 struct CometD;
 
@@ -25,15 +32,15 @@ impl Kind for CometD {
         spoken("bayeux,ack")
     }
 
-    fn path(&self) -> &'static str {
-        "/cometd"
+    fn path(&self) -> String {
+        "/cometd".into()
     }
 
-    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+    fn start(&self, site: &Site, port: u16, _folder: &str) -> Result<Start> {
         let mut command = site.node("servers/cometd.js");
         command.args([&port.to_string(), HOLD]);
 
-        Ok(command)
+        Ok(Start::Command(command))
     }
 
     fn mouth(&self) -> Mouth {
@@ -64,15 +71,15 @@ impl Kind for Faye {
         spoken("bayeux")
     }
 
-    fn path(&self) -> &'static str {
-        "/bayeux"
+    fn path(&self) -> String {
+        "/bayeux".into()
     }
 
-    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+    fn start(&self, site: &Site, port: u16, _folder: &str) -> Result<Start> {
         let mut command = site.node("servers/faye.js");
         command.args([&port.to_string(), HOLD]);
 
-        Ok(command)
+        Ok(Start::Command(command))
     }
 
     fn mouth(&self) -> Mouth {
@@ -92,6 +99,50 @@ impl Kind for Faye {
     }
 }
 
+/// Runs where `DOWNLINK_PHOENIX_URL` says: `phoenix.md` tells what it has to be.
+struct Phoenix;
+
+impl Kind for Phoenix {
+    fn name(&self) -> &'static str {
+        "phoenix"
+    }
+
+    fn protocol(&self, _origin: &str) -> Arc<dyn Protocol> {
+        spoken("phoenix")
+    }
+
+    fn path(&self) -> String {
+        let url = env::var(PHOENIX_URL).unwrap_or_default();
+        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+
+        format!("/{path}")
+    }
+
+    fn start(&self, _site: &Site, _port: u16, _folder: &str) -> Result<Start> {
+        let url = env::var(PHOENIX_URL)?;
+        let url = reqwest::Url::parse(&url)?;
+        let address = url.socket_addrs(|| None)?.into_iter().next();
+
+        Ok(Start::Elsewhere(address.context("no such host")?))
+    }
+
+    fn mouth(&self) -> Mouth {
+        Mouth::Client
+    }
+
+    fn channel(&self, n: usize) -> String {
+        format!("room:live-{n}")
+    }
+
+    fn private(&self) -> &'static str {
+        "private:1"
+    }
+
+    fn event(&self) -> &'static str {
+        "shout"
+    }
+}
+
 struct SocketIo;
 
 impl Kind for SocketIo {
@@ -103,15 +154,15 @@ impl Kind for SocketIo {
         spoken("socket.io,join=join,leave=leave,event=message,publish=publish,recovery")
     }
 
-    fn path(&self) -> &'static str {
-        "/socket.io/"
+    fn path(&self) -> String {
+        "/socket.io/".into()
     }
 
-    fn command(&self, site: &Site, port: u16, _folder: &str) -> Result<Command> {
+    fn start(&self, site: &Site, port: u16, _folder: &str) -> Result<Start> {
         let mut command = site.node("servers/socketio.js");
         command.args([&port.to_string(), HOLD]);
 
-        Ok(command)
+        Ok(Start::Command(command))
     }
 
     fn mouth(&self) -> Mouth {
@@ -142,17 +193,19 @@ impl Kind for Nchan {
         spoken(&format!("nchan,poll={origin}/poll,publish={origin}/pub"))
     }
 
-    fn path(&self) -> &'static str {
-        "/sub"
+    fn path(&self) -> String {
+        "/sub".into()
     }
 
-    fn command(&self, _site: &Site, port: u16, folder: &str) -> Result<Command> {
+    fn start(&self, _site: &Site, port: u16, folder: &str) -> Result<Start> {
         let path = format!("{folder}/nginx.conf");
-        fs::write(&path, configuration("servers/nginx.conf", port)?)?;
+        if !folder.is_empty() {
+            fs::write(&path, configuration("servers/nginx.conf", port)?)?;
+        }
         let mut command = Command::new("nginx");
         command.args(["-p", folder, "-c", &path]);
 
-        Ok(command)
+        Ok(Start::Command(command))
     }
 
     fn mouth(&self) -> Mouth {
@@ -166,12 +219,9 @@ impl Kind for Nchan {
     fn private(&self) -> &'static str {
         "private/x"
     }
-
-    fn peer(&self) -> Option<&'static str> {
-        None
-    }
 }
 
+const PHOENIX_URL: &str = "DOWNLINK_PHOENIX_URL";
 /// Seconds that a server holds an answer, or waits for a beat: short, so that the run is.
 const HOLD: &str = "10";
 

@@ -66,7 +66,7 @@ async fn main() -> Result<ExitCode> {
     let began = Instant::now();
     let mut running = JoinSet::new();
     let mut rows = Vec::new();
-    for kind in kinds::ALL {
+    for kind in kinds::all() {
         if !chosen(&arguments.server, kind.name()) {
             continue;
         }

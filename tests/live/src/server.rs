@@ -32,10 +32,10 @@ pub(crate) trait Kind: Send + Sync {
     fn protocol(&self, origin: &str) -> Arc<dyn Protocol>;
 
     /// The path of its URL.
-    fn path(&self) -> &'static str;
+    fn path(&self) -> String;
 
-    /// How it is started; its folder is empty.
-    fn command(&self, site: &Site, port: u16, folder: &str) -> Result<Command>;
+    /// How it is started, in an empty folder.
+    fn start(&self, site: &Site, port: u16, folder: &str) -> Result<Start>;
 
     /// How it is told to publish.
     fn mouth(&self) -> Mouth;
@@ -46,8 +46,23 @@ pub(crate) trait Kind: Send + Sync {
     /// A channel that it refuses.
     fn private(&self) -> &'static str;
 
+    /// The name of the events that it publishes.
+    fn event(&self) -> &'static str {
+        ""
+    }
+
     /// The official client that reads a channel, if there is one that works like a user's.
-    fn peer(&self) -> Option<&'static str>;
+    fn peer(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// How a server is started.
+pub(crate) enum Start {
+    /// By this command.
+    Command(Command),
+    /// It runs already, here.
+    Elsewhere(SocketAddr),
 }
 
 /// How a server is told to publish.
@@ -55,6 +70,8 @@ pub(crate) trait Kind: Send + Sync {
 pub(crate) enum Mouth {
     /// By `POST` to this path and the channel; to the other path, if it is to be kept for a moment only.
     Post(&'static str, &'static str),
+    /// By another client of ours, that goes past the hop.
+    Client,
     /// By a JSON object a line on its standard input.
     Standard,
 }
@@ -64,13 +81,13 @@ pub(crate) struct Server<'a> {
     pub(crate) kind: &'a dyn Kind,
     site: &'a Site,
     pub(crate) hop: Hop,
-    port: u16,
+    address: SocketAddr,
     folder: PathBuf,
     process: Option<Process>,
 }
 
 struct Process {
-    child: Child,
+    child: Option<Child>,
     publishes: mpsc::UnboundedSender<(String, String)>,
     answers: Option<Lines<BufReader<ChildStdout>>>,
 }
@@ -78,20 +95,24 @@ struct Process {
 impl<'a> Server<'a> {
     pub(crate) async fn start(kind: &'a dyn Kind, site: &'a Site) -> Result<Self> {
         let port = free_port().await?;
+        let folder = std::env::temp_dir().join(format!("downlink-live-{port}"));
+        let address = match kind.start(site, port, "")? {
+            Start::Command(_) => (Ipv4Addr::LOCALHOST, port).into(),
+            Start::Elsewhere(address) => address,
+        };
         let hop = Hop::start(Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            upstream: (Ipv4Addr::LOCALHOST, port).into(),
+            upstream: address,
             tls: None,
             seed: 7,
         })
         .await?;
         hop.set(Plan::default());
-        let folder = std::env::temp_dir().join(format!("downlink-live-{port}"));
         let mut server = Self {
             kind,
             site,
             hop,
-            port,
+            address,
             folder,
             process: None,
         };
@@ -105,34 +126,41 @@ impl<'a> Server<'a> {
         let _is_new = fs::remove_dir_all(&self.folder);
         fs::create_dir_all(&self.folder)?;
         let folder = self.folder.to_string_lossy().into_owned();
-        let mouth = self.kind.mouth();
-        let mut child = self
-            .kind
-            .command(self.site, self.port, &folder)?
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(self.folder.join("errors"))?)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{} cannot be started", self.kind.name()))?;
-        let input = child.stdin.take().context("no standard input")?;
-        let output = child.stdout.take().context("no standard output")?;
+        let mut child = match self.kind.start(self.site, self.address.port(), &folder)? {
+            Start::Command(mut command) => Some(
+                command
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(fs::File::create(self.folder.join("errors"))?)
+                    .kill_on_drop(true)
+                    .spawn()
+                    .with_context(|| format!("{} cannot be started", self.kind.name()))?,
+            ),
+            Start::Elsewhere(_) => None,
+        };
         let (publishes, wishes) = mpsc::unbounded_channel();
-        let answers = match mouth {
+        let mut answers = None;
+        match self.kind.mouth() {
+            Mouth::Client => {
+                let client = self.client_of(self.address).connect()?;
+                tokio::spawn(relay(client, self.kind.event(), wishes));
+            }
             Mouth::Post(..) => {
-                tokio::spawn(post(format!("http://{}", self.address()), wishes));
-                None
+                tokio::spawn(post(format!("http://{}", self.address), wishes));
             }
             Mouth::Standard => {
+                let child = child.as_mut().context("it runs elsewhere")?;
+                let input = child.stdin.take().context("no standard input")?;
+                let output = child.stdout.take().context("no standard output")?;
                 tokio::spawn(dictate(input, wishes));
-                let mut answers = BufReader::new(output).lines();
-                let ready = timeout(START, answers.next_line()).await??;
+                let mut lines = BufReader::new(output).lines();
+                let ready = timeout(START, lines.next_line()).await??;
                 ensure!(ready.is_some(), "{} ended", self.kind.name());
-                Some(answers)
+                answers = Some(lines);
             }
-        };
+        }
         timeout(START, async {
-            while TcpStream::connect(self.address()).await.is_err() {
+            while TcpStream::connect(self.address).await.is_err() {
                 sleep(Duration::from_millis(20)).await;
             }
         })
@@ -147,26 +175,28 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    /// Ends its process at once.
-    pub(crate) async fn kill(&mut self) -> Result<()> {
-        if let Some(mut process) = self.process.take() {
-            if let (Mouth::Post(..), Some(id)) = (self.kind.mouth(), process.child.id()) {
-                // Its workers have to go too.
+    /// Ends its process at once; `false`: it is not ours.
+    pub(crate) async fn kill(&mut self) -> Result<bool> {
+        let Some(mut child) = self.process.take().and_then(|process| process.child) else {
+            return Ok(false);
+        };
+        match (self.kind.mouth(), child.id()) {
+            // Its workers have to go too.
+            (Mouth::Post(..), Some(id)) => {
                 Command::new("kill").arg(id.to_string()).status().await?;
-                timeout(START, process.child.wait()).await??;
-            } else {
-                process.child.kill().await?;
+                timeout(START, child.wait()).await??;
             }
+            (Mouth::Client | Mouth::Post(..) | Mouth::Standard, _) => child.kill().await?,
         }
 
-        Ok(())
+        Ok(true)
     }
 
     /// Publishes JSON to a channel, after what was published before.
     pub(crate) fn publish(&self, channel: &str, data: &str) {
         match self.kind.mouth() {
             Mouth::Post(path, _) => self.say(format!("{path}{channel}"), data),
-            Mouth::Standard => self.say(channel.into(), data),
+            Mouth::Client | Mouth::Standard => self.say(channel.into(), data),
         }
     }
 
@@ -174,7 +204,7 @@ impl<'a> Server<'a> {
     pub(crate) fn publish_briefly(&self, channel: &str, data: &str) {
         match self.kind.mouth() {
             Mouth::Post(_, path) => self.say(format!("{path}{channel}"), data),
-            Mouth::Standard => {}
+            Mouth::Client | Mouth::Standard => {}
         }
     }
 
@@ -189,22 +219,31 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What it counted: by its own means.
-    pub(crate) async fn counts(&mut self) -> Result<BTreeMap<String, u64>> {
+    /// What it counted, by its own means; `None`: it has none.
+    pub(crate) async fn counts(&mut self) -> Result<Option<BTreeMap<String, u64>>> {
         let process = self.process.as_mut().context("it does not run")?;
-        let Some(answers) = &mut process.answers else {
-            let status = reqwest::get(format!("http://{}/status", self.address())).await;
-            return Ok(status?.text().await?.lines().filter_map(row).collect());
-        };
-        process.publishes.send((String::new(), "null".into()))?;
-        let line = timeout(START, answers.next_line()).await??;
-
-        Ok(serde_json::from_str(&line.context("it ended")?)?)
+        match (self.kind.mouth(), &mut process.answers) {
+            (Mouth::Post(..), _) => {
+                let status = reqwest::get(format!("http://{}/status", self.address)).await;
+                let status = status?.text().await?;
+                Ok(Some(status.lines().filter_map(row).collect()))
+            }
+            (Mouth::Standard, Some(answers)) => {
+                process.publishes.send((String::new(), "null".into()))?;
+                let line = timeout(START, answers.next_line()).await??;
+                Ok(serde_json::from_str(&line.context("it ended")?)?)
+            }
+            (Mouth::Client | Mouth::Standard, _) => Ok(None),
+        }
     }
 
     /// A client that goes through the hop.
     pub(crate) fn client(&self) -> Builder {
-        let origin = format!("http://{}", self.hop.address());
+        self.client_of(self.hop.address())
+    }
+
+    fn client_of(&self, address: SocketAddr) -> Builder {
+        let origin = format!("http://{address}");
 
         Client::builder(format!("{origin}{}", self.kind.path()))
             .protocol(self.kind.protocol(&origin))
@@ -214,23 +253,19 @@ impl<'a> Server<'a> {
     /// The official client, past the hop.
     pub(crate) fn peer(&self, channel: &str, transport: TransportKind) -> Option<Command> {
         let script = self.kind.peer()?;
-        let url = format!("http://{}{}", self.address(), self.kind.path());
+        let url = format!("http://{}{}", self.address, self.kind.path());
         let mut command = self.site.node(script);
         command.args([&url, channel, transport.name()]);
 
         Some(command)
     }
-
-    fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
-    }
 }
 
 impl Drop for Server<'_> {
     fn drop(&mut self) {
-        if let (Mouth::Post(..), Some(process)) = (self.kind.mouth(), &self.process)
-            && let Some(id) = process.child.id()
-        {
+        let process = self.process.as_ref();
+        let child = process.and_then(|process| process.child.as_ref());
+        if let (Mouth::Post(..), Some(id)) = (self.kind.mouth(), child.and_then(Child::id)) {
             let _is_gone = std::process::Command::new("kill")
                 .arg(id.to_string())
                 .status();
@@ -256,6 +291,23 @@ async fn post(url: String, mut wishes: mpsc::UnboundedReceiver<(String, String)>
     while let Some((channel, data)) = wishes.recv().await {
         let answer = client.post(format!("{url}{channel}")).body(data).send();
         let _text = answer.await?.text().await?;
+    }
+
+    Ok(())
+}
+
+async fn relay(
+    client: Client,
+    name: &'static str,
+    mut wishes: mpsc::UnboundedReceiver<(String, String)>,
+) -> Result<()> {
+    let mut joined = BTreeMap::new();
+    while let Some((channel, data)) = wishes.recv().await {
+        // Some servers take publishes only from those who are in a channel.
+        joined
+            .entry(channel.clone())
+            .or_insert_with(|| client.subscribe(channel.clone(), downlink::Start::Now));
+        client.publish(channel, name, data).await?;
     }
 
     Ok(())

@@ -11,6 +11,8 @@ use tokio::time::timeout;
 /// The deliveries so far, judged one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
+    /// The name of the events that count.
+    name: &'static str,
     last: Option<u64>,
     /// A gap was said since.
     has_gap: bool,
@@ -25,17 +27,26 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Waits for the next delivery; returns the event's number.
+    /// Of events with this name.
+    pub(crate) fn of(name: &'static str) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    /// Waits for the next delivery; returns the event's number, or `None` for what does not count.
     pub(crate) async fn next(&mut self, events: &mut Subscription) -> Result<Option<u64>> {
         let next = timeout(PATIENCE, events.next())
             .await
             .with_context(|| format!("nothing came after {:?}", self.last))?;
         match next.context("the subscription ended")?? {
-            Delivery::Event(event) => {
+            Delivery::Event(event) if *event.name == *self.name => {
                 let n = number(&event.data)?;
                 self.note(n);
                 Ok(Some(n))
             }
+            Delivery::Event(_) => Ok(None),
             Delivery::Gap(_) => {
                 self.gaps += 1;
                 self.has_gap = true;

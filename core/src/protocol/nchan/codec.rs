@@ -364,10 +364,15 @@ impl Lines {
         };
         match (message, self.transport) {
             (Some(message), _) => line.on_message(message, out),
-            (None, TransportKind::LongPoll | TransportKind::Poll) => {}
-            (None, TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket) => {
-                line.ask_again();
-            }
+            // The next one follows at once.
+            (None, TransportKind::LongPoll) => {}
+            (
+                None,
+                TransportKind::Poll
+                | TransportKind::Sse
+                | TransportKind::Stream
+                | TransportKind::WebSocket,
+            ) => line.ask_again(),
         }
         if pause.is_zero() {
             self.ask(index, Reuse::Any, out, now);

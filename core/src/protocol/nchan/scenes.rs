@@ -350,6 +350,32 @@ fn a_poll_that_finds_nothing_waits() {
 }
 
 #[test]
+fn a_poll_after_a_pause_asks_for_the_last_message_again() {
+    let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", after("5:3"))]);
+    let last = [
+        ("last-modified", "Thu, 01 Jan 1970 00:00:05 GMT"),
+        ("etag", "3"),
+    ];
+
+    for _ in 0..2 {
+        let (lane, url) = scene.asked_one();
+        assert_eq!(url, "http://a/poll/a?last_event_id=5%3A2");
+        scene.hear_head(lane, 200, &last).unwrap();
+        scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+        let (lane, url) = scene.asked_one();
+        assert_eq!(url, "http://a/poll/a?last_event_id=5%3A3");
+        scene.hear_head(lane, 304, &[DATE]).unwrap();
+        scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+        scene.now = scene.out.wake.unwrap();
+        scene
+            .codec
+            .handle_timeout(&mut scene.out, scene.now)
+            .unwrap();
+    }
+    assert_eq!(scene.told(), [subscribed(1, "5:3")]);
+}
+
+#[test]
 fn messages_that_were_passed_over_between_two_polls_are_a_hole() {
     let mut scene = Scene::new(TransportKind::LongPoll, &[wanted(1, "a", after("5:32767"))]);
 
