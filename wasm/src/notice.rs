@@ -34,7 +34,7 @@ pub(crate) fn convert(notice: &Notice) -> JsValue {
             .into(),
         Notice::State(state) => convert_state(state),
         Notice::Trial(trial) => convert_trial(trial),
-        _ => Record::new("unknown").into(),
+        Notice::Published(..) | _ => Record::new("unknown").into(),
     }
 }
 

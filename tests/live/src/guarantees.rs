@@ -64,6 +64,7 @@ fn yes(it_is: bool) -> &'static str {
 const SERVERS: &[(&str, &str)] = &[
     ("Downlink", "downlink"),
     ("Nchan", "nchan,poll=/poll,publish=/pub"),
+    ("Phoenix", "phoenix"),
 ];
 
 #[cfg(test)]
