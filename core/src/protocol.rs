@@ -186,7 +186,10 @@ pub trait Codec: Send {
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake;
 
     /// The time asked for in [`Out::wake`] has come.
-    fn handle_timeout(&mut self, out: &mut Out, now: Instant);
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason>;
 
     /// What the next connection needs, now that this one is lost.
     fn ticket(&self) -> Option<Ticket> {

@@ -74,8 +74,7 @@ impl Client {
 
     pub(super) fn wake_codec(&mut self, id: ConnectionId) {
         self.with_codec(id, |connection, out, now| {
-            connection.codec.handle_timeout(out, now);
-            Ok(())
+            connection.codec.handle_timeout(out, now)
         });
     }
 

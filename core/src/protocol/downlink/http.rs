@@ -357,11 +357,13 @@ impl Codec for Http {
         }
     }
 
-    fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
         match self.stage {
             Stage::Asking(_) => {}
             Stage::Pausing => self.ask(Role::Start, out, now),
         }
+
+        Ok(())
     }
 }
 

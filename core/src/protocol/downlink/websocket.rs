@@ -201,7 +201,9 @@ impl Codec for WebSocket {
         Uptake::Taken
     }
 
-    fn handle_timeout(&mut self, _out: &mut Out, _now: Instant) {}
+    fn handle_timeout(&mut self, _out: &mut Out, _now: Instant) -> Result<(), Reason> {
+        Ok(())
+    }
 }
 
 const PROTOCOL: &str = "downlink.v1";

@@ -485,13 +485,15 @@ impl Codec for Lines {
         Uptake::Taken
     }
 
-    fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
         for index in 0..self.lines.len() {
             if self.lines[index].again.is_some_and(|at| at <= now) {
                 self.ask(index, Reuse::Any, out, now);
             }
         }
         self.schedule(out);
+
+        Ok(())
     }
 }
 

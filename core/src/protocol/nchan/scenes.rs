@@ -340,7 +340,10 @@ fn a_poll_that_finds_nothing_waits() {
     assert_eq!(scene.told(), [subscribed(1, "5:32767")]);
     assert_eq!(scene.asked(), []);
     scene.now = scene.out.wake.unwrap();
-    scene.codec.handle_timeout(&mut scene.out, scene.now);
+    scene
+        .codec
+        .handle_timeout(&mut scene.out, scene.now)
+        .unwrap();
     assert_eq!(scene.asked().len(), 1);
 }
 
