@@ -39,6 +39,7 @@ pub(super) struct Heard {
     pub(super) own: bool,
 }
 
+#[allow(dead_code, reason = "not every protocol needs all of it")]
 impl Roster {
     pub(super) fn new(log: Arc<str>) -> Self {
         Self {
