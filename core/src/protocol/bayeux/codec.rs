@@ -43,8 +43,10 @@ pub(super) struct Link {
 
     /// The connect that the server has.
     pub(super) held: Option<Held>,
-    /// It answered; after what came with the answer, the next one may follow, so much later.
-    pub(super) pause: Option<Duration>,
+    /// It answered; the next one may follow what came with the answer.
+    pub(super) answered: Option<Answered>,
+    /// An event came since the last connect.
+    pub(super) has_events: bool,
     /// The number of the batch that is whole when all that came with it is taken.
     pub(super) batch: Option<i64>,
     /// When the next connect or handshake is due.
@@ -84,8 +86,14 @@ pub(super) struct Held {
     pub(super) until: Instant,
     /// It was to be answered at once.
     pub(super) is_quick: bool,
-    /// An event came.
-    pub(super) has_events: bool,
+}
+
+/// A connect that the server has answered.
+pub(super) struct Answered {
+    /// How long to wait before the next one.
+    pub(super) pause: Duration,
+    /// Sooner than it was asked for.
+    pub(super) is_early: bool,
 }
 
 impl Link {
@@ -120,7 +128,8 @@ impl Link {
             pace: Pace::default(),
             climb: None,
             held: None,
-            pause: None,
+            answered: None,
+            has_events: false,
             batch: None,
             due: None,
             is_quick: true,
@@ -205,7 +214,7 @@ impl Link {
     /// Ends what belonged to a session that is gone.
     pub(super) fn hang_up(&mut self, out: &mut Out) {
         self.held = None;
-        self.pause = None;
+        self.answered = None;
         self.batch = None;
         match self.transport {
             TransportKind::LongPoll | TransportKind::Poll | TransportKind::Stream => {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::{
-    codec::{Held, Link, Stage},
+    codec::{Answered, Link, Stage},
     message::{Inbound, Reconnect, covers},
     session::{Ack, Session},
     writing::{Awaited, Outgoing},
@@ -72,10 +72,18 @@ impl Link {
                 ..Ack::default()
             };
         }
-        match self.pause.take() {
-            None => {}
-            Some(Duration::ZERO) => self.connect(out, now),
-            Some(pause) => self.due = Some(now + pause),
+        let Some(answered) = self.answered.take() else {
+            return;
+        };
+        let mut pause = answered.pause;
+        if answered.is_early && !self.has_events {
+            // For no reason that is known: such answers could follow one another without end.
+            pause = pause.max(self.pace.wait(now));
+        }
+        if pause.is_zero() {
+            self.connect(out, now);
+        } else {
+            self.due = Some(now + pause);
         }
     }
 
@@ -159,22 +167,19 @@ impl Link {
             self.is_quick = false;
             self.batch = message.batch();
         }
-        let is_hot = held.is_some_and(|held| self.is_hot(&held, now));
-        let least = if !is_successful || is_hot {
+        let least = if !is_successful {
             self.pace.wait(now).max(LEAST_PAUSE)
         } else if self.transport == TransportKind::Sse {
             LEAST_PAUSE
         } else {
             Duration::ZERO
         };
-        self.pause = Some(self.advice.interval.max(least));
+        self.answered = Some(Answered {
+            pause: self.advice.interval.max(least),
+            is_early: held.is_some_and(|held| !held.is_quick && now.since(held.since) < EARLY),
+        });
 
         Ok(())
-    }
-
-    /// Whether the server answered for no reason that is known: such answers could follow one another without end.
-    fn is_hot(&self, held: &Held, now: Instant) -> bool {
-        !held.is_quick && !held.has_events && now.since(held.since) < HOT
     }
 
     fn on_subscribe(
@@ -197,9 +202,7 @@ impl Link {
     fn on_event(&mut self, channel: &str, data: Payload, out: &mut Out, now: Instant) {
         // Only a session that goes on has events.
         self.on_resumed(out, now);
-        if let Some(held) = &mut self.held {
-            held.has_events = true;
-        }
+        self.has_events = true;
         if let Some(Session { ack: Some(ack), .. }) = &mut self.session {
             if ack.repeated > 0 {
                 ack.repeated -= 1;
@@ -287,5 +290,5 @@ fn refusal(message: &Inbound<'_>) -> Reason {
 
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(5);
-/// An empty answer to a held connect that comes sooner is not one that was waited for.
-const HOT: Duration = Duration::from_millis(500);
+/// No server holds a connect shorter than this.
+const EARLY: Duration = Duration::from_millis(500);

@@ -189,8 +189,8 @@ impl Link {
                     since: now,
                     until: now + hold.unwrap_or(self.advice.timeout) + PATIENCE,
                     is_quick: hold == Some(Duration::ZERO),
-                    has_events: false,
                 });
+                self.has_events = false;
                 let mut ext = self.ext.of("/meta/connect");
                 ext.extend(ack.map(|ack| ("ack".into(), raw(&ack.batch))));
                 let message = Outbound {
