@@ -26,7 +26,7 @@ pub enum IoRequest {
     Close(u16),
     /// Begin an HTTP request.
     Http(HttpRequest),
-    /// Send one message on an open WebSocket.
+    /// Send one message on an open WebSocket: text if it is valid UTF-8, which some servers insist on.
     Send(Payload),
     /// Begin a WebSocket.
     WebSocket(WebSocketRequest),

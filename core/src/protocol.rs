@@ -5,6 +5,8 @@ mod bayeux;
 mod downlink;
 #[cfg(feature = "nchan")]
 mod nchan;
+#[cfg(feature = "phoenix")]
+mod phoenix;
 #[cfg(any(feature = "bayeux", feature = "phoenix", feature = "socketio"))]
 mod roster;
 
@@ -16,6 +18,8 @@ pub use self::bayeux::Bayeux;
 pub use self::downlink::Downlink;
 #[cfg(feature = "nchan")]
 pub use self::nchan::Nchan;
+#[cfg(feature = "phoenix")]
+pub use self::phoenix::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
 use crate::{
     Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
     Text, TransportKind,
@@ -63,6 +67,8 @@ const ALL: &[(&str, Parse)] = &[
     ("downlink", Downlink::parse),
     #[cfg(feature = "nchan")]
     ("nchan", Nchan::parse),
+    #[cfg(feature = "phoenix")]
+    ("phoenix", Phoenix::parse),
 ];
 
 /// No protocol has this name, or none of this name has this option.
@@ -140,6 +146,8 @@ pub struct Plan<'a> {
     pub transport: TransportKind,
     /// What for.
     pub role: Role,
+    /// Another connection carries the events meanwhile, over another transport: there is time for proof.
+    pub is_spare: bool,
     /// Subscriptions to ask for, by ascending id, each from where it stands. Empty unless connections may overlap
     /// ([`Resume::Position`]): otherwise they are told to the one that was chosen ([`Intent::Subscribe`]).
     pub wanted: &'a [Wanted],

@@ -72,6 +72,9 @@ struct Trial {
 struct Primary {
     connection: ConnectionId,
     rank: usize,
+    /// How long its welcome took.
+    welcome: Duration,
+    /// `None`: it was taken on trust.
     first_frame: Option<Duration>,
     on_probation: bool,
     /// A better rank got through, for the next heat to begin with.
@@ -167,6 +170,17 @@ impl Race {
         timers: &mut Timers,
         now: Instant,
     ) {
+        if let Some(primary) = &mut self.primary
+            && primary.connection == connection
+            && primary.first_frame.is_none()
+        {
+            // It was taken on trust: its welcome came without a frame.
+            primary.first_frame = Some(primary.welcome);
+            if !primary.on_probation {
+                self.on_probation_over();
+            }
+            return;
+        }
         let Some(trial) = self.trial(connection) else {
             return;
         };
@@ -480,6 +494,7 @@ impl Race {
         let winner = self.trials.remove(index);
         self.queue.clear();
         timers.cancel(Timer::HeadStart);
+        timers.cancel(Timer::FirstFrame(connection));
         timers.set(Timer::Probation, now + probation);
         for (rank, reason) in core::mem::take(&mut self.failed) {
             self.leave_out(rank, &reason, rng, now);
@@ -488,6 +503,7 @@ impl Race {
         self.primary = Some(Primary {
             connection,
             rank: winner.rank,
+            welcome: now.since(winner.started),
             first_frame: winner.first_frame,
             on_probation: true,
             is_outshone: false,

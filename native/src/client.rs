@@ -10,12 +10,13 @@ use std::{
 };
 
 use downlink_core::{
-    Command, Config, Cursor, Hint, Notice, Reason, SnapshotReason, Start, State, SubscriptionId,
-    Trial,
+    Command, Config, Cursor, Hint, Notice, Payload, PublishId, Reason, SnapshotReason, Start,
+    State, SubscriptionId, TransportKind, Trial,
+    protocol::{Guarantees, Message, Protocol},
 };
 use downlink_driver::Platform as _;
 use futures_util::{Stream, stream};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     Builder, StateSubscription, Subscription,
@@ -29,6 +30,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     commands: Commands,
+    protocol: Arc<dyn Protocol>,
     shared: Arc<Shared>,
     state: watch::Receiver<State>,
 }
@@ -39,7 +41,9 @@ pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
 #[derive(Debug)]
 struct Shared {
     subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Item>>>,
+    publishers: Mutex<BTreeMap<PublishId, oneshot::Sender<Result<Payload, Reason>>>>,
     memory: Mutex<Option<String>>,
+    next_publish: AtomicU64,
     next_subscription: AtomicU64,
     trials: broadcast::Sender<Trial>,
     state: watch::Sender<State>,
@@ -113,6 +117,44 @@ impl Client {
         });
 
         Inlet::new(id, self.commands.clone(), items)
+    }
+
+    /// Publishes to `channel`, and returns the server's reply. An empty `name` means none.
+    ///
+    /// Waits for a connection, with at most 1,024 others, and is sent in order. It is never sent twice. Dropping the future
+    /// does not take back what was asked.
+    ///
+    /// # Errors
+    /// The server's refusal; [`Reason::Unanswered`] if the connection was lost before its answer, so that nobody knows;
+    /// [`Reason::Unsupported`] where the server takes no publishes ([`Client::guarantees`]).
+    pub async fn publish(
+        &self,
+        channel: impl Into<Arc<str>>,
+        name: impl Into<Arc<str>>,
+        data: impl Into<Vec<u8>>,
+    ) -> Result<Payload, Reason> {
+        let number = self.shared.next_publish.fetch_add(1, Ordering::Relaxed);
+        let id = PublishId::new(number);
+        let (sender, result) = oneshot::channel();
+        lock(&self.shared.publishers).insert(id, sender);
+        self.commands.send(Command::Publish(Message {
+            id,
+            channel: channel.into(),
+            name: name.into(),
+            data: Payload::from(data.into()),
+        }));
+
+        if self.commands.0.is_closed() {
+            // Nobody is left to answer.
+            lock(&self.shared.publishers).remove(&id);
+        }
+
+        result.await.unwrap_or(Err(Reason::Closed))
+    }
+
+    /// Returns what the server can keep over `transport`; `None` if its protocol is not spoken there.
+    pub fn guarantees(&self, transport: TransportKind) -> Option<Guarantees> {
+        self.protocol.guarantees(transport)
     }
 
     /// Connects although nothing is subscribed yet.
@@ -194,12 +236,15 @@ pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> 
     let unix = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
+    let protocol = config.protocol.clone();
     let core = downlink_core::Client::new(config, seed, unix, platform.now());
     let (commands, from_handles) = mpsc::unbounded_channel();
     let (sender, state) = watch::channel(core.state().clone());
     let shared = Arc::new(Shared {
         subscribers: Mutex::default(),
+        publishers: Mutex::default(),
         memory: Mutex::default(),
+        next_publish: AtomicU64::new(1),
         next_subscription: AtomicU64::new(1),
         trials: broadcast::channel(256).0,
         state: sender,
@@ -212,11 +257,13 @@ pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> 
             let commands = stream::poll_fn(|context| from_handles.poll_recv(context));
             downlink_driver::run(core, platform, commands, |notices| shared.tell(notices)).await;
             lock(&shared.subscribers).clear();
+            lock(&shared.publishers).clear();
         }
     });
 
     Client {
         commands: Commands(commands),
+        protocol,
         shared,
         state,
     }
@@ -239,6 +286,10 @@ impl Shared {
                     }
                 }
                 Notice::Memory(memory) => *lock(&self.memory) = Some(memory),
+                Notice::Published(id, result) => {
+                    let publisher = lock(&self.publishers).remove(&id);
+                    let _nobody_waits = publisher.map(|publisher| publisher.send(result));
+                }
                 Notice::Snapshot(subscription, reason) => {
                     if let Some(subscriber) = subscribers.get(&subscription) {
                         let _is_dropped = subscriber.send(Item::Snapshot(reason));

@@ -54,7 +54,11 @@ pub mod protocol {
     pub use downlink_core::protocol::Bayeux;
     #[cfg(feature = "nchan")]
     pub use downlink_core::protocol::Nchan;
-    pub use downlink_core::protocol::{Downlink, Protocol, UnknownProtocol, by_name, names};
+    pub use downlink_core::protocol::{
+        Downlink, Guarantees, Proof, Protocol, Publish, Resume, UnknownProtocol, by_name, names,
+    };
+    #[cfg(feature = "phoenix")]
+    pub use downlink_core::protocol::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
 }
 
 pub use crate::{

@@ -14,7 +14,7 @@ use reqwest::Upgraded;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        self, Bytes, Message,
+        self, Bytes, Message, Utf8Bytes,
         handshake::{client::generate_key, derive_accept_key},
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
@@ -165,8 +165,12 @@ async fn send_until_closed(
                     return Ok(());
                 }
                 Outgoing::Message(payload) => {
-                    sink.feed(Message::Binary(Bytes::from_owner(payload)))
-                        .await?;
+                    let bytes = Bytes::from_owner(payload);
+                    let message = match Utf8Bytes::try_from(bytes.clone()) {
+                        Ok(text) => Message::Text(text),
+                        Err(_) => Message::Binary(bytes),
+                    };
+                    sink.feed(message).await?;
                 }
             }
             next = outlet.next_now();

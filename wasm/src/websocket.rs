@@ -145,7 +145,10 @@ impl Socket {
 
     /// Throws nothing but on a socket that is not open yet, which this one is.
     fn send(&self, payload: &Payload) {
-        let _is_open = self.socket.send_with_u8_array(payload);
+        let _is_open = match str::from_utf8(payload) {
+            Ok(text) => self.socket.send_with_str(text),
+            Err(_) => self.socket.send_with_u8_array(payload),
+        };
     }
 
     /// A browser lets scripts use but a few codes.

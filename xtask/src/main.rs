@@ -30,6 +30,12 @@ enum Chore {
     },
     /// Checks licences, advisories and sources of all dependencies, with cargo-deny.
     Deny,
+    /// Starts real servers, runs Downlink against them through the hostile hop, and prints what it shows.
+    Live {
+        /// What `downlink-live --help` says.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Tells the run of a simulated schedule from a file, line by line.
     Replay(sim::Replay),
     /// Simulates a client through random schedules, and writes down those that break a rule.
@@ -50,6 +56,7 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench { bench } => bench.run(),
         Chore::Deny => setup::deny(),
+        Chore::Live { arguments } => test::run_live(&arguments),
         Chore::Replay(replay) => replay.run(),
         Chore::Sim(sim) => sim.run(),
         Chore::Size { json } => wasm::print_size(json),

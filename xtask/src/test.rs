@@ -65,3 +65,19 @@ pub(crate) fn run_all() -> Result<()> {
             .args(["-m", "unittest", "-q"]),
     )
 }
+
+/// Runs Downlink against the servers that people run.
+pub(crate) fn run_live(arguments: &[String]) -> Result<()> {
+    run(
+        "real servers",
+        cargo(&[
+            "run",
+            "--locked",
+            "--quiet",
+            "--package",
+            "downlink-live",
+            "--",
+        ])
+        .args(arguments),
+    )
+}

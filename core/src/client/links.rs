@@ -31,6 +31,7 @@ impl Client {
             url: &self.config.url,
             transport,
             role,
+            is_spare: self.race.primary().is_some() && role != Role::Successor,
             wanted: &wanted,
             ticket: self.ticket.as_ref(),
             log: &self.log,

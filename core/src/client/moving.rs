@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    /// An heir takes over once it has confirmed what the primary has.
+    /// An heir takes over once it has confirmed what the primary has; one that is asked for nothing has shown a way.
     pub(super) fn consider_moving_to(&mut self, id: ConnectionId) {
         let Some(primary) = self.race.primary() else {
             return;
@@ -102,10 +102,11 @@ impl Client {
         let is_welcome = self
             .connection(id)
             .is_some_and(|connection| connection.welcome.is_some() && !connection.is_draining);
-        if primary == id || !is_welcome || !self.channels.is_complete(id, primary) {
+        if primary == id || !is_welcome {
             return;
         }
         match self.resume_of(id) {
+            Resume::Position if !self.channels.is_complete(id, primary) => return,
             Resume::Position => {}
             // To move would cost events: the way is remembered for the next connection.
             Resume::Nothing => {

@@ -6,6 +6,7 @@
 
 mod codec;
 mod id;
+mod publishes;
 mod reader;
 #[cfg(test)]
 mod scenes;
@@ -28,6 +29,7 @@ use crate::TransportKind;
 #[derive(Clone, Debug, Default)]
 pub struct Nchan {
     poll: Option<String>,
+    publish: Option<String>,
 }
 
 impl Nchan {
@@ -43,7 +45,17 @@ impl Nchan {
         self
     }
 
-    /// Knows `poll`.
+    /// With publishing (`nchan_publisher`) at `url`, in the form of the client's.
+    ///
+    /// The reply is what the location says of the channel, as JSON. A name ([`Message::name`](super::Message::name)) is seen
+    /// by those who read over SSE only.
+    #[must_use]
+    pub fn publish(mut self, url: impl Into<String>) -> Self {
+        self.publish = Some(url.into());
+        self
+    }
+
+    /// Knows `poll` and `publish`.
     pub(super) fn parse(
         options: &mut dyn Iterator<Item = (&str, &str)>,
     ) -> Option<Arc<dyn Protocol>> {
@@ -51,6 +63,7 @@ impl Nchan {
         for (key, value) in options {
             match key {
                 "poll" => nchan = nchan.poll(value),
+                "publish" => nchan = nchan.publish(value),
                 _ => return None,
             }
         }
@@ -76,7 +89,10 @@ impl Protocol for Nchan {
                     }
                 },
                 resume: Resume::Position,
-                publish: Publish::Acked,
+                publish: match self.publish {
+                    Some(_) => Publish::Acked,
+                    None => Publish::Never,
+                },
                 presence: false,
             }),
         }
@@ -88,7 +104,7 @@ impl Protocol for Nchan {
             _ => plan.url,
         };
 
-        Box::new(Lines::new(url.to_string(), &plan))
+        Box::new(Lines::new(url.to_string(), self.publish.clone(), &plan))
     }
 }
 

@@ -270,6 +270,8 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{format, string::String};
+
     use super::*;
 
     fn roster() -> Roster {
@@ -297,19 +299,28 @@ mod tests {
     }
 
     /// The facts in short.
-    fn said(out: &mut Out) -> Vec<alloc::string::String> {
+    fn said(out: &mut Out) -> Vec<String> {
         out.facts
             .drain(..)
             .map(|fact| match fact {
                 Fact::Event {
                     feed, seq, after, ..
-                } => alloc::format!("event {} {after}-{seq}", feed.number()),
-                Fact::Gap { feed, to, .. } => alloc::format!("gap {} {to}", feed.number()),
-                Fact::Refused { feed, .. } => alloc::format!("refused {}", feed.number()),
+                } => format!("event {} {after}-{seq}", feed.number()),
+                Fact::Gap { feed, to, .. } => format!("gap {} {to}", feed.number()),
+                Fact::Refused { feed, .. } => format!("refused {}", feed.number()),
                 Fact::Subscribed { feed, at } => {
-                    alloc::format!("subscribed {} {at}", feed.number())
+                    format!("subscribed {} {at}", feed.number())
                 }
-                other => alloc::format!("{other:?}"),
+                other @ (Fact::Alive
+                | Fact::Climbed(_)
+                | Fact::Drain { .. }
+                | Fact::Hi
+                | Fact::Mode(_)
+                | Fact::Published { .. }
+                | Fact::Silence(_)
+                | Fact::Skip { .. }
+                | Fact::Stayed(_)
+                | Fact::Welcome { .. }) => panic!("{other:?}"),
             })
             .collect()
     }

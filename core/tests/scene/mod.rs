@@ -182,12 +182,11 @@ impl Scene {
             .collect()
     }
 
-    /// The server says these frames.
-    pub(crate) fn say(&mut self, io: IoId, frames: &str) {
-        let Some(running) = self.running.get_mut(&io) else {
-            return;
-        };
-        if !std::mem::replace(&mut running.is_open, true) {
+    /// The server opens it, and says nothing yet.
+    pub(crate) fn accept(&mut self, io: IoId) {
+        if let Some(running) = self.running.get_mut(&io)
+            && !std::mem::replace(&mut running.is_open, true)
+        {
             let status = match running.via {
                 Via::Http => 200,
                 Via::WebSocket => 101,
@@ -202,6 +201,14 @@ impl Scene {
                 ("sec-websocket-protocol".into(), "downlink.v1".into()),
             ];
             self.tell(io, IoEvent::Opened(Head { status, headers }));
+        }
+    }
+
+    /// The server says these frames.
+    pub(crate) fn say(&mut self, io: IoId, frames: &str) {
+        self.accept(io);
+        if !self.running.contains_key(&io) {
+            return;
         }
         let is_sse = self.running.get(&io).is_some_and(Running::is_sse);
         let bytes = if is_sse {

@@ -11,6 +11,7 @@ pub(super) fn clauses<P: Platform>() -> Vec<Clause<P>> {
     sentences![
         the_chosen_subprotocol_is_told,
         text_and_binary_come_as_bytes,
+        text_is_sent_as_text,
         a_message_right_behind_the_head_is_not_lost,
         messages_keep_their_order,
         both_directions_flow_at_once,
@@ -49,6 +50,17 @@ async fn text_and_binary_come_as_bytes<P: Platform>(stage: &Stage<P>) -> Result<
         "text ümlaut".as_bytes(),
     )?;
     equal("empty", &exchange.message().await?[..], b"")
+}
+
+async fn text_is_sent_as_text<P: Platform>(stage: &Stage<P>) -> Result<(), Breach> {
+    let mut exchange = stage.socket("/ws/kind");
+    exchange.head().await?;
+
+    exchange.send("text ümlaut".as_bytes());
+    exchange.send(b"binary \xff\x00");
+
+    equal("kind", &exchange.message().await?[..], b"text")?;
+    equal("kind", &exchange.message().await?[..], b"binary")
 }
 
 async fn a_message_right_behind_the_head_is_not_lost<P: Platform>(

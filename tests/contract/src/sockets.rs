@@ -98,6 +98,12 @@ async fn converse(
                 socket.send(Message::Frame(frame)).await?;
             }
         }
+        "/ws/kind" => {
+            while let Some(message) = socket.next().await {
+                let kind = if message?.is_text() { "text" } else { "binary" };
+                socket.send(Message::text(kind)).await?;
+            }
+        }
         "/ws/message" => socket.send(Message::binary(vec![7; size])).await?,
         "/ws/ping" => {
             socket.send(Message::Ping(b"ping".to_vec().into())).await?;
@@ -116,23 +122,19 @@ async fn converse(
     Ok("gone".into())
 }
 
-/// Echoes messages; what begins with `text` comes back as text.
+/// Echoes messages as what they came, text or binary.
 async fn echo(mut socket: WebSocketStream<TcpStream>) -> Result<String, tungstenite::Error> {
     let mut count = 0;
     while let Some(message) = socket.next().await {
         match message? {
-            Message::Binary(bytes) if bytes.starts_with(b"text") => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                socket.send(Message::text(text)).await?;
-            }
-            message @ Message::Binary(_) => socket.send(message).await?,
+            message @ (Message::Binary(_) | Message::Text(_)) => socket.send(message).await?,
             Message::Close(frame) => {
                 let code = frame.map_or(1005, |frame| frame.code.into());
                 let _answer = socket.flush().await;
 
                 return Ok(format!("{count}, then {code}"));
             }
-            Message::Frame(_) | Message::Ping(_) | Message::Pong(_) | Message::Text(_) => {}
+            Message::Frame(_) | Message::Ping(_) | Message::Pong(_) => {}
         }
         count += 1;
     }

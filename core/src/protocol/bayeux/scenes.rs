@@ -40,6 +40,7 @@ impl Scene {
             url: URL,
             transport,
             role: Role::Start,
+            is_spare: false,
             wanted: &[],
             ticket,
             log: &"log".into(),

@@ -1,22 +1,28 @@
 //! One connection: a lane for each channel, all of one transport.
 
+mod line;
+mod witness;
+
 use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
+use self::{line::Line, witness::Witness};
 use super::{
     id,
-    reader::{Item, Message, Reader},
+    publishes::Publishes,
+    reader::{Message, Reader},
     url_of,
 };
 use crate::{
-    Certainty, Cursor, Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason,
-    Retry, Reuse, Start, Text, TransportKind, WebSocketRequest,
+    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Retry, Reuse, Start,
+    TransportKind, WebSocketRequest,
     protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Uptake, Wanted},
 };
 
 /// A connection.
 pub(super) struct Lines {
     template: String,
+    publishes: Publishes,
     transport: TransportKind,
     reuse: Reuse,
     max_payload: usize,
@@ -25,48 +31,54 @@ pub(super) struct Lines {
     waiting: Vec<Wanted>,
     /// What was denied before anything got through: by the server, or by a hop.
     denied: Vec<(FeedId, Reason)>,
-    is_proven: bool,
+    evidence: Evidence,
+    /// It is not needed before a frame has come.
+    is_spare: bool,
+    /// Reads what a quiet channel may have that its lane does not show.
+    witness: Option<Witness>,
     next_lane: u64,
-    items: Vec<Item>,
+    messages: Vec<Message>,
 }
 
-/// One channel.
-struct Line {
-    lane: Lane,
-    wanted: Wanted,
-    /// The last message, or where the next one is awaited; `None` until the server's clock says.
-    at: Option<u64>,
-    /// The message at `at` is asked for again: it proves the path, and that nothing behind it is missing.
-    expects: bool,
-    is_confirmed: bool,
-    /// A held answer has no head before there is a message: another request comes first, for the path and the clock.
-    greets: bool,
-    heard: Instant,
-    /// When to ask again; `None` while an answer is awaited.
-    again: Option<Instant>,
-    failures: u32,
-    reader: Option<Reader>,
+/// What is known of the path.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Evidence {
+    Nothing,
+    /// It was agreed to send; what follows may be swallowed.
+    Head,
+    Frame,
 }
 
 impl Lines {
-    pub(super) fn new(template: String, plan: &Plan<'_>) -> Self {
+    pub(super) fn new(template: String, publisher: Option<String>, plan: &Plan<'_>) -> Self {
+        let mut waiting = plan.wanted.to_vec();
+        // The pilot is one that has evidence, if there is any.
+        waiting.sort_by_key(|wanted| match &wanted.start {
+            Start::After(cursor) => id::is_made_up(cursor.seq()),
+            Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_) => true,
+        });
+
         Self {
             template,
+            publishes: Publishes::new(publisher),
             transport: plan.transport,
             reuse: plan.reuse,
             max_payload: plan.max_payload,
             lines: Vec::new(),
-            waiting: plan.wanted.to_vec(),
+            waiting,
             denied: Vec::new(),
-            is_proven: false,
+            evidence: Evidence::Nothing,
+            is_spare: plan.is_spare,
+            witness: None,
             next_lane: 0,
-            items: Vec::new(),
+            messages: Vec::new(),
         }
     }
 
     /// Begins what may begin: one channel until the path is proven, then all.
     fn proceed(&mut self, out: &mut Out, now: Instant) {
-        while !self.waiting.is_empty() && (self.is_proven || self.lines.is_empty()) {
+        let is_open = self.evidence > Evidence::Nothing;
+        while !self.waiting.is_empty() && (is_open || self.lines.is_empty()) {
             let wanted = self.waiting.remove(0);
             self.begin(wanted, out, now);
         }
@@ -89,14 +101,16 @@ impl Lines {
                 return;
             }
         };
-        let lane = Lane(self.next_lane);
-        self.next_lane += 1;
+        let lane = self.new_lane();
         self.lines.push(Line {
             lane,
+            is_resumed: matches!(wanted.start, Start::After(_)),
             wanted,
             at,
             expects,
             is_confirmed: false,
+            clock: 0,
+            owes: None,
             greets: self.transport == TransportKind::LongPoll && !expects,
             heard: now,
             again: None,
@@ -104,6 +118,12 @@ impl Lines {
             reader: None,
         });
         self.ask(self.lines.len() - 1, self.reuse, out, now);
+    }
+
+    fn new_lane(&mut self) -> Lane {
+        self.next_lane += 1;
+
+        Lane(self.next_lane)
     }
 
     fn ask(&mut self, index: usize, reuse: Reuse, out: &mut Out, now: Instant) {
@@ -132,20 +152,10 @@ impl Lines {
             TransportKind::Stream => Some("multipart/mixed"),
             TransportKind::LongPoll | TransportKind::Poll => None,
         };
-        let request = IoRequest::Http(HttpRequest {
-            url,
-            method: if line.greets {
-                Method::Options
-            } else {
-                Method::Get
-            },
-            headers: accept
-                .map(|kind| ("accept".into(), kind.into()))
-                .into_iter()
-                .collect(),
-            body: Payload::default(),
-            reuse,
-        });
+        let mut request = get(url, accept, reuse);
+        if let (true, IoRequest::Http(request)) = (line.greets, &mut request) {
+            request.method = Method::Options;
+        }
         out.requests.push((line.lane, request));
     }
 
@@ -160,7 +170,7 @@ impl Lines {
         match head.status {
             200 | 204 | 405 if self.lines[index].greets => {
                 self.resolve(index, head, out);
-                self.prove(out, now);
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
             101 if is_socket && head.header("sec-websocket-protocol") != Some(META) => {
@@ -170,12 +180,14 @@ impl Lines {
             200 if !is_socket => {}
             304 | 408 if !is_socket => {
                 self.resolve(index, head, out);
-                self.prove(out, now);
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
+            // The channel was deleted, or the server goes down: either way it may be there again.
             410 => {
-                self.end(index, refused("gone", Retry::Never), out);
-                self.prove(out, now);
+                self.resolve(index, head, out);
+                self.lines[index].ask_again();
+                self.prove(Evidence::Frame, out, now);
                 return Ok(());
             }
             status => return self.on_denied(index, status, out, now),
@@ -187,10 +199,10 @@ impl Lines {
         line.reader = Some(reader);
         match self.transport {
             // The answer to this very request.
-            TransportKind::LongPoll | TransportKind::Poll => self.prove(out, now),
-            // What follows a head may be swallowed; where nothing is expected there is no more to be had.
+            TransportKind::LongPoll | TransportKind::Poll => self.prove(Evidence::Frame, out, now),
+            // Where nothing is expected there is no more to be had.
             TransportKind::Stream | TransportKind::WebSocket if !self.lines[index].expects => {
-                self.prove(out, now);
+                self.prove(Evidence::Head, out, now);
             }
             TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket => {}
         }
@@ -201,13 +213,14 @@ impl Lines {
     /// A start that is relative to the server's clock begins by it.
     fn resolve(&mut self, index: usize, head: &Head, out: &mut Out) {
         let line = &mut self.lines[index];
+        let clock = head.header("date").and_then(id::read_date);
+        line.clock = clock.unwrap_or_default();
         let at = *line.at.get_or_insert_with(|| {
             let age = match &line.wanted.start {
                 Start::Since(age) => age.as_secs(),
                 Start::After(_) | Start::Earliest | Start::Last(_) | Start::Now => 0,
             };
-            head.header("date")
-                .and_then(id::read_date)
+            clock
                 .and_then(|seconds| id::before_second(seconds.saturating_sub(age)))
                 .unwrap_or_default()
         });
@@ -227,7 +240,7 @@ impl Lines {
             401 | 403 | 404 => refused("forbidden", Retry::Never),
             _ => refused("busy", Retry::After(RETRY)),
         };
-        if self.is_proven {
+        if self.evidence > Evidence::Nothing {
             self.end(index, reason, out);
             return Ok(());
         }
@@ -252,24 +265,36 @@ impl Lines {
     }
 
     /// Something of the server got through.
-    fn prove(&mut self, out: &mut Out, now: Instant) {
-        if self.is_proven {
-            out.facts.push(Fact::Alive);
+    fn prove(&mut self, evidence: Evidence, out: &mut Out, now: Instant) {
+        if evidence == Evidence::Head && self.is_spare {
             return;
         }
-        self.is_proven = true;
-        out.facts.extend([
-            Fact::Hi,
-            Fact::Silence(Some(SILENCE)),
-            Fact::Welcome {
-                transports: None,
-                spread: Duration::ZERO,
-            },
-        ]);
+        let before = self.evidence;
+        self.evidence = before.max(evidence);
+        match (before, evidence) {
+            (Evidence::Frame | Evidence::Head, _) if before >= evidence => {
+                out.facts.push(Fact::Alive);
+            }
+            (_, Evidence::Frame) => out.facts.extend([Fact::Hi, Fact::Silence(Some(SILENCE))]),
+            // Not for long: a witness will tell.
+            (_, Evidence::Head | Evidence::Nothing) => {
+                out.facts.push(Fact::Silence(Some(DOUBT)));
+            }
+        }
+        if before == Evidence::Nothing {
+            self.welcome(out);
+            self.proceed(out, now);
+        }
+    }
+
+    fn welcome(&mut self, out: &mut Out) {
+        out.facts.push(Fact::Welcome {
+            transports: None,
+            spread: Duration::ZERO,
+        });
         let denied = self.denied.drain(..);
         out.facts
             .extend(denied.map(|(feed, reason)| Fact::Refused { feed, reason }));
-        self.proceed(out, now);
     }
 
     fn on_chunk(
@@ -281,24 +306,18 @@ impl Lines {
     ) -> Result<(), Reason> {
         let line = &mut self.lines[index];
         line.heard = now;
-        let lane = line.lane;
         let Some(reader) = &mut line.reader else {
             return Ok(());
         };
-        let mut items = core::mem::take(&mut self.items);
-        let result = reader.push(chunk, &mut items);
-        self.prove(out, now);
-        for item in items.drain(..) {
-            let Some(index) = self.find(lane) else {
-                break;
-            };
-            match item {
-                Item::Gone => self.end(index, refused("gone", Retry::Never), out),
-                Item::Message(message) => self.lines[index].on_message(message, out),
-                Item::TimedOut => {}
-            }
+        let mut messages = core::mem::take(&mut self.messages);
+        let result = reader.push(chunk, &mut messages);
+        line.owes = None;
+        self.prove(Evidence::Frame, out, now);
+        let line = &mut self.lines[index];
+        for message in messages.drain(..) {
+            line.on_message(message, out);
         }
-        self.items = items;
+        self.messages = messages;
 
         result
     }
@@ -318,20 +337,18 @@ impl Lines {
         }
         let reader = line.reader.take();
         let has_answered = match (self.transport, result) {
-            (TransportKind::WebSocket, Ok(Some(1001))) => {
-                self.end(index, refused("gone", Retry::Never), out);
-                return Ok(());
-            }
-            (_, Ok(code)) if !self.is_proven => return Err(Reason::Ended(code)),
+            (_, Ok(code)) if self.evidence == Evidence::Nothing => return Err(Reason::Ended(code)),
             (_, Ok(_)) => true,
-            (_, Err(error)) if !self.is_proven || line.failures >= MOST_FAILURES => {
+            (_, Err(error))
+                if self.evidence == Evidence::Nothing || line.failures >= MOST_FAILURES =>
+            {
                 return Err(error.into());
             }
             (_, Err(_)) => false,
         };
         if !has_answered {
             line.failures += 1;
-            line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+            line.ask_again();
             self.ask(index, Reuse::Fresh, out, now);
             return Ok(());
         }
@@ -349,7 +366,7 @@ impl Lines {
             (Some(message), _) => line.on_message(message, out),
             (None, TransportKind::LongPoll | TransportKind::Poll) => {}
             (None, TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket) => {
-                line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+                line.ask_again();
             }
         }
         if pause.is_zero() {
@@ -366,68 +383,23 @@ impl Lines {
     }
 
     fn schedule(&self, out: &mut Out) {
-        out.wake = self.lines.iter().filter_map(|line| line.again).min();
-    }
-}
-
-impl Line {
-    fn on_message(&mut self, message: Message, out: &mut Out) {
-        let Message {
-            at: seq,
-            name,
-            data,
-        } = message;
-        let feed = self.wanted.feed;
-        let at = self.at.unwrap_or_default();
-        if seq <= at {
-            if self.expects && seq == at {
-                self.expects = false;
-                self.confirm(at, out);
-            }
-            return;
-        }
-        let mut before = at;
-        if core::mem::take(&mut self.expects) {
-            // The last message is no longer kept, nor may be others that followed it.
-            before = seq - 1;
-            self.is_confirmed = true;
-            out.facts.push(Fact::Gap {
-                feed,
-                to: id::cursor(before),
-                certainty: Certainty::Possible,
-                why: Text::from("trimmed"),
-            });
-        } else if at > 0 && !id::follows(at, seq) {
-            before = seq - 1;
-        }
-        self.at = Some(seq);
-        out.facts.push(Fact::Event {
-            feed,
-            channel: None,
-            seq,
-            after: before,
-            name,
-            data,
-            time: Some(id::time(seq)),
-            own: false,
-        });
-    }
-
-    fn confirm(&mut self, at: u64, out: &mut Out) {
-        if core::mem::replace(&mut self.is_confirmed, true) {
-            return;
-        }
-        let at: Cursor = id::cursor(at);
-        out.facts.push(Fact::Subscribed {
-            feed: self.wanted.feed,
-            at,
-        });
+        let witness = self.witness.as_ref().map(|witness| witness.until);
+        let lines = self
+            .lines
+            .iter()
+            .flat_map(|line| [line.again, line.owes])
+            .flatten();
+        out.wake = lines.chain(witness).min();
     }
 }
 
 impl Codec for Lines {
     fn handle_open(&mut self, out: &mut Out, now: Instant) {
         self.proceed(out, now);
+        if self.lines.is_empty() {
+            // There is nothing to connect to before there is a channel.
+            self.welcome(out);
+        }
     }
 
     fn handle_lane(
@@ -437,6 +409,19 @@ impl Codec for Lines {
         out: &mut Out,
         now: Instant,
     ) -> Result<(), Reason> {
+        if self
+            .witness
+            .as_ref()
+            .is_some_and(|witness| witness.lane == lane)
+        {
+            let result = self.on_witness(event, out, now);
+            self.schedule(out);
+            return result;
+        }
+        if self.publishes.owns(lane) {
+            self.publishes.handle(lane, event, out);
+            return Ok(());
+        }
         let Some(index) = self.find(lane) else {
             return Ok(());
         };
@@ -459,11 +444,23 @@ impl Codec for Lines {
                     return Uptake::Unsupported;
                 };
                 let line = &mut self.lines[index];
-                line.expects = line.at.is_some_and(|at| !id::is_made_up(at));
+                line.ask_again();
+                let has_evidence = line.expects;
                 self.ask(index, Reuse::Fresh, out, now);
+                if !has_evidence {
+                    out.facts.push(Fact::Silence(Some(SILENCE)));
+                    self.call_witness(index, out, now);
+                }
             }
-            Intent::Climb(_) | Intent::Publish(_) | Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Publish(message) => {
+                let lane = self.new_lane();
+                return self.publishes.send(lane, message, out);
+            }
+            Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {
+                if self.lines.is_empty() && self.waiting.is_empty() {
+                    out.facts.push(Fact::Silence(Some(SILENCE)));
+                }
                 self.waiting.extend_from_slice(more);
                 self.proceed(out, now);
             }
@@ -478,6 +475,9 @@ impl Codec for Lines {
                 let cancelled = gone.iter().map(|line| (line.lane, IoRequest::Cancel));
                 out.requests.extend(cancelled);
                 self.proceed(out, now);
+                if self.lines.is_empty() {
+                    out.facts.push(Fact::Silence(None));
+                }
             }
         }
         self.schedule(out);
@@ -486,6 +486,13 @@ impl Codec for Lines {
     }
 
     fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.lines.iter().any(|line| is_over(line.owes)) {
+            return Err(Reason::Late);
+        }
+        if is_over(self.witness.as_ref().map(|witness| witness.until)) {
+            self.dismiss_witness(out);
+        }
         for index in 0..self.lines.len() {
             if self.lines[index].again.is_some_and(|at| at <= now) {
                 self.ask(index, Reuse::Any, out, now);
@@ -497,7 +504,20 @@ impl Codec for Lines {
     }
 }
 
-fn refused(code: &str, retry: Retry) -> Reason {
+fn get(url: String, accept: Option<&str>, reuse: Reuse) -> IoRequest {
+    IoRequest::Http(HttpRequest {
+        url,
+        method: Method::Get,
+        headers: accept
+            .map(|kind| ("accept".into(), kind.into()))
+            .into_iter()
+            .collect(),
+        body: Payload::default(),
+        reuse,
+    })
+}
+
+pub(super) fn refused(code: &str, retry: Retry) -> Reason {
     Reason::Refused {
         code: code.into(),
         retry,
@@ -513,3 +533,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// Nchan does not beat: what is quiet for so long, less the time of an answer, is asked anew.
 const SILENCE: Duration = Duration::from_secs(22);
+/// The same where no frame was seen yet.
+const DOUBT: Duration = Duration::from_secs(7);
+/// How long a witness is heard, and a lane may take to show what a witness saw.
+const PATIENCE: Duration = Duration::from_secs(3);

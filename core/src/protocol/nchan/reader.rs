@@ -8,17 +8,6 @@ use crate::{
     framing::{Framing, Multipart, Sse},
 };
 
-/// What was read.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Item {
-    /// The channel was deleted.
-    Gone,
-    /// A message.
-    Message(Message),
-    /// The server ends the answer, as it was told to.
-    TimedOut,
-}
-
 /// A message, and its number.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Message {
@@ -80,19 +69,23 @@ impl Reader {
     ///
     /// # Errors
     /// [`Reason::Malformed`] or [`Reason::TooLarge`].
-    pub(super) fn push(&mut self, chunk: Payload, items: &mut Vec<Item>) -> Result<(), Reason> {
+    pub(super) fn push(
+        &mut self,
+        chunk: Payload,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Reason> {
         match self {
-            Self::Meta => items.push(Item::Message(read_meta(chunk)?)),
+            Self::Meta => messages.push(read_meta(chunk)?),
             Self::Sse(lines, block) => {
                 lines.push(chunk)?;
                 while let Some(line) = lines.next_line()? {
-                    items.extend(block.push(&line)?);
+                    messages.extend(block.push(&line)?);
                 }
             }
             Self::Parts(parts) => {
                 parts.push(chunk)?;
                 while let Some(part) = parts.next()? {
-                    items.push(Item::Message(read_part(&part)?));
+                    messages.push(read_part(&part)?);
                 }
             }
             Self::Whole { body, most, .. } => {
@@ -121,15 +114,9 @@ impl Reader {
 
 impl Block {
     /// Takes a line; at the empty one that ends an event, returns it.
-    fn push(&mut self, line: &Payload) -> Result<Option<Item>, Reason> {
+    fn push(&mut self, line: &Payload) -> Result<Option<Message>, Reason> {
         if line.is_empty() {
             return Ok(self.take());
-        }
-        if line.starts_with(b":410:") {
-            return Ok(Some(Item::Gone));
-        }
-        if line.starts_with(b":408:") {
-            return Ok(Some(Item::TimedOut));
         }
         let (field, value) = match line.iter().position(|byte| *byte == b':') {
             Some(at) => {
@@ -158,10 +145,10 @@ impl Block {
         Ok(None)
     }
 
-    fn take(&mut self) -> Option<Item> {
+    fn take(&mut self) -> Option<Message> {
         let block = core::mem::take(self);
 
-        Some(Item::Message(Message {
+        Some(Message {
             at: block.id?,
             name: block.name,
             data: match block.data {
@@ -169,7 +156,7 @@ impl Block {
                 Some(Data::Line(line)) => line,
                 Some(Data::Lines(lines)) => Payload::from(lines),
             },
-        }))
+        })
     }
 }
 

@@ -5,9 +5,9 @@ use core::time::Duration;
 
 use super::{Nchan, id};
 use crate::{
-    Certainty, Head, Instant, IoEvent, IoRequest, Payload, Reason, Retry, Reuse, Role, Start,
-    TransportKind,
-    protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Protocol, Uptake, Wanted},
+    Certainty, Head, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Retry, Reuse, Role,
+    Start, TransportKind,
+    protocol::{Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Uptake, Wanted},
 };
 
 struct Scene {
@@ -18,10 +18,12 @@ struct Scene {
 
 impl Scene {
     fn new(transport: TransportKind, wanted: &[Wanted]) -> Self {
-        let codec = Nchan::new().poll("http://a/poll").open(Plan {
+        let nchan = Nchan::new().poll("http://a/poll").publish("http://a/pub");
+        let codec = nchan.open(Plan {
             url: "http://a/sub",
             transport,
             role: Role::Start,
+            is_spare: false,
             wanted,
             ticket: None,
             log: &"log".into(),
@@ -363,13 +365,27 @@ fn messages_that_were_passed_over_between_two_polls_are_a_hole() {
 }
 
 #[test]
-fn a_deleted_channel_is_gone() {
-    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", Start::Earliest)]);
+fn a_channel_that_is_gone_is_asked_for_again_and_has_a_gap() {
+    let mut scene = Scene::new(TransportKind::Sse, &[wanted(1, "a", after("5:1"))]);
 
     let (lane, _) = scene.asked_one();
     scene.hear_head(lane, 200, &[DATE]).unwrap();
-    scene.hear_bytes(lane, ": hi\n\n:410: 410 Gone\n\n");
-    assert!(matches!(scene.told().last(), Some(Fact::Refused { .. })));
+    scene.hear_bytes(lane, ": hi\n\nid: 5:1\ndata: x\n\n:410: 410 Gone\n\n");
+    scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+    scene.told();
+    assert_eq!(scene.asked(), []);
+
+    scene.now = scene.out.wake.unwrap();
+    scene
+        .codec
+        .handle_timeout(&mut scene.out, scene.now)
+        .unwrap();
+    let (lane, _) = scene.asked_one();
+    scene.hear_head(lane, 200, &[DATE]).unwrap();
+    scene.hear_bytes(lane, ": hi\n\nid: 9:0\ndata: y\n\n");
+
+    let told = scene.told();
+    assert!(matches!(told[..], [Fact::Gap { .. }, Fact::Event { .. }]));
 }
 
 #[test]
@@ -411,4 +427,134 @@ fn a_channel_more_is_a_lane_more_and_one_less_is_cancelled() {
         scene.now,
     );
     assert_eq!(scene.out.requests, [(lane, IoRequest::Cancel)]);
+}
+
+#[test]
+fn a_head_is_trusted_and_a_witness_asked_soon() {
+    let mut scene = Scene::new(TransportKind::WebSocket, &[wanted(1, "a", Start::Now)]);
+
+    let (lane, _) = scene.asked_one();
+    scene.open_socket(lane);
+    assert!(!scene.is_proven());
+    assert!(
+        scene
+            .out
+            .facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::Welcome { .. }))
+    );
+    scene
+        .codec
+        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+    let asked = scene.asked();
+    let id = "?last_event_id=1795373629%3A32767";
+    assert_eq!(asked[0], (lane, ["http://a/sub/a", id].concat()));
+    assert_eq!(asked[1].1, ["http://a/sub/a", id].concat());
+    let witness = asked[1].0;
+    scene.open_socket(lane);
+    scene.told();
+
+    let head = [
+        DATE,
+        ("last-modified", "Sun, 22 Nov 2026 18:53:52 GMT"),
+        ("etag", "0"),
+    ];
+    scene.hear_head(witness, 200, &head).unwrap();
+    scene.hear_bytes(witness, "seen");
+    scene.hear(witness, IoEvent::Finished(Ok(None))).unwrap();
+    assert_eq!(
+        scene.told(),
+        [event(1, "1795373632:0", "1795373629:32767", "", "seen")]
+    );
+    scene.now = scene.out.wake.unwrap();
+    let result = scene.codec.handle_timeout(&mut scene.out, scene.now);
+    assert_eq!(result, Err(Reason::Late));
+}
+
+#[test]
+fn a_lane_that_shows_what_the_witness_saw_is_well() {
+    let mut scene = Scene::new(TransportKind::WebSocket, &[wanted(1, "a", Start::Now)]);
+    let (lane, _) = scene.asked_one();
+    scene.open_socket(lane);
+    scene
+        .codec
+        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+    let witness = scene.asked()[1].0;
+    scene.open_socket(lane);
+    scene.told();
+
+    let head = [
+        ("last-modified", "Sun, 22 Nov 2026 18:53:52 GMT"),
+        ("etag", "0"),
+    ];
+    scene.hear_head(witness, 200, &head).unwrap();
+    scene.hear(witness, IoEvent::Finished(Ok(None))).unwrap();
+    scene.hear_bytes(lane, "id: 1795373632:0\n\nseen");
+
+    assert_eq!(scene.told().len(), 1);
+    assert_eq!(scene.out.wake, None);
+}
+
+#[test]
+fn what_was_kept_while_nobody_read_and_nothing_was_known_is_a_possible_gap() {
+    for (message, told) in [("1795373625:0", 2), ("1795373630:0", 1)] {
+        let mut scene = Scene::new(
+            TransportKind::Sse,
+            &[wanted(1, "a", after("1795373600:32767"))],
+        );
+        let (lane, _) = scene.asked_one();
+        scene.hear_head(lane, 200, &[DATE]).unwrap();
+        scene.hear_bytes(lane, ": hi\n\n");
+        assert_eq!(scene.told(), [subscribed(1, "1795373600:32767")]);
+
+        let block = alloc::format!("id: {message}\ndata: x\n\n");
+        scene.hear_bytes(lane, &block);
+
+        assert_eq!(scene.told().len(), told, "{message}");
+    }
+}
+
+#[test]
+fn without_a_channel_there_is_nothing_to_ask() {
+    let mut scene = Scene::new(TransportKind::WebSocket, &[]);
+
+    assert_eq!(scene.asked(), []);
+    assert!(matches!(scene.out.facts[..], [Fact::Welcome { .. }]));
+    let more = [wanted(1, "a", Start::Now)];
+    scene
+        .codec
+        .handle_intent(Intent::Subscribe(&more), &mut scene.out, scene.now);
+    assert_eq!(scene.asked_one().1, "http://a/sub/a");
+}
+
+#[test]
+fn a_publish_is_a_post_and_its_answer_the_reply() {
+    for (status, result) in [
+        (202, Ok(Payload::from(&b"{}"[..]))),
+        (413, Err(Reason::TooLarge)),
+    ] {
+        let mut scene = Scene::new(TransportKind::WebSocket, &[]);
+        let message = Message {
+            id: PublishId::new(7),
+            channel: "a".into(),
+            name: "tick".into(),
+            data: Payload::from(&b"x"[..]),
+        };
+        let publish = Intent::Publish(&message);
+        assert_eq!(
+            scene
+                .codec
+                .handle_intent(publish, &mut scene.out, scene.now),
+            Uptake::Taken
+        );
+        let (lane, url) = scene.asked_one();
+        assert_eq!(url, "http://a/pub/a");
+
+        scene.hear_head(lane, status, &[]).unwrap();
+        scene.hear_bytes(lane, "{}");
+        scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+
+        let id = message.id;
+        assert!(scene.out.facts.contains(&Fact::Published { id, result }));
+    }
 }

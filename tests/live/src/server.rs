@@ -1,0 +1,283 @@
+//! A real server, behind a hostile hop.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use downlink::{Builder, Client, TransportKind, protocol::Protocol};
+use downlink_hop::{Hop, Options, Plan};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{TcpListener, TcpStream},
+    process::{Child, ChildStdout, Command},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+use crate::site::{Site, folder};
+
+/// What a kind of server needs.
+pub(crate) trait Kind: Send + Sync {
+    /// Its name in the table.
+    fn name(&self) -> &'static str;
+
+    /// What it speaks, where the hop is at `origin`.
+    fn protocol(&self, origin: &str) -> Arc<dyn Protocol>;
+
+    /// The path of its URL.
+    fn path(&self) -> &'static str;
+
+    /// How it is started; its folder is empty.
+    fn command(&self, site: &Site, port: u16, folder: &str) -> Result<Command>;
+
+    /// How it is told to publish.
+    fn mouth(&self) -> Mouth;
+
+    /// The `n`th channel.
+    fn channel(&self, n: usize) -> String;
+
+    /// A channel that it refuses.
+    fn private(&self) -> &'static str;
+
+    /// The official client that reads a channel, if there is one that works like a user's.
+    fn peer(&self) -> Option<&'static str>;
+}
+
+/// How a server is told to publish.
+#[derive(Clone, Copy)]
+pub(crate) enum Mouth {
+    /// By `POST` to this path and the channel; to the other path, if it is to be kept for a moment only.
+    Post(&'static str, &'static str),
+    /// By a JSON object a line on its standard input.
+    Standard,
+}
+
+/// A running server, and the hop before it.
+pub(crate) struct Server<'a> {
+    pub(crate) kind: &'a dyn Kind,
+    site: &'a Site,
+    pub(crate) hop: Hop,
+    port: u16,
+    folder: PathBuf,
+    process: Option<Process>,
+}
+
+struct Process {
+    child: Child,
+    publishes: mpsc::UnboundedSender<(String, String)>,
+    answers: Option<Lines<BufReader<ChildStdout>>>,
+}
+
+impl<'a> Server<'a> {
+    pub(crate) async fn start(kind: &'a dyn Kind, site: &'a Site) -> Result<Self> {
+        let port = free_port().await?;
+        let hop = Hop::start(Options {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            upstream: (Ipv4Addr::LOCALHOST, port).into(),
+            tls: None,
+            seed: 7,
+        })
+        .await?;
+        hop.set(Plan::default());
+        let folder = std::env::temp_dir().join(format!("downlink-live-{port}"));
+        let mut server = Self {
+            kind,
+            site,
+            hop,
+            port,
+            folder,
+            process: None,
+        };
+        server.run().await?;
+
+        Ok(server)
+    }
+
+    /// Starts its process, again.
+    pub(crate) async fn run(&mut self) -> Result<()> {
+        let _is_new = fs::remove_dir_all(&self.folder);
+        fs::create_dir_all(&self.folder)?;
+        let folder = self.folder.to_string_lossy().into_owned();
+        let mouth = self.kind.mouth();
+        let mut child = self
+            .kind
+            .command(self.site, self.port, &folder)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(self.folder.join("errors"))?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", self.kind.name()))?;
+        let input = child.stdin.take().context("no standard input")?;
+        let output = child.stdout.take().context("no standard output")?;
+        let (publishes, wishes) = mpsc::unbounded_channel();
+        let answers = match mouth {
+            Mouth::Post(..) => {
+                tokio::spawn(post(format!("http://{}", self.address()), wishes));
+                None
+            }
+            Mouth::Standard => {
+                tokio::spawn(dictate(input, wishes));
+                let mut answers = BufReader::new(output).lines();
+                let ready = timeout(START, answers.next_line()).await??;
+                ensure!(ready.is_some(), "{} ended", self.kind.name());
+                Some(answers)
+            }
+        };
+        timeout(START, async {
+            while TcpStream::connect(self.address()).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .with_context(|| format!("{} does not listen", self.kind.name()))?;
+        self.process = Some(Process {
+            child,
+            publishes,
+            answers,
+        });
+
+        Ok(())
+    }
+
+    /// Ends its process at once.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            if let (Mouth::Post(..), Some(id)) = (self.kind.mouth(), process.child.id()) {
+                // Its workers have to go too.
+                Command::new("kill").arg(id.to_string()).status().await?;
+                timeout(START, process.child.wait()).await??;
+            } else {
+                process.child.kill().await?;
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Publishes JSON to a channel, after what was published before.
+    pub(crate) fn publish(&self, channel: &str, data: &str) {
+        match self.kind.mouth() {
+            Mouth::Post(path, _) => self.say(format!("{path}{channel}"), data),
+            Mouth::Standard => self.say(channel.into(), data),
+        }
+    }
+
+    /// The same, where the server keeps it for a moment only.
+    pub(crate) fn publish_briefly(&self, channel: &str, data: &str) {
+        match self.kind.mouth() {
+            Mouth::Post(_, path) => self.say(format!("{path}{channel}"), data),
+            Mouth::Standard => {}
+        }
+    }
+
+    /// Whether there is a way to publish what is kept for a moment only.
+    pub(crate) fn forgets(&self) -> bool {
+        matches!(self.kind.mouth(), Mouth::Post(..))
+    }
+
+    fn say(&self, place: String, data: &str) {
+        if let Some(process) = &self.process {
+            let _is_dead = process.publishes.send((place, data.into()));
+        }
+    }
+
+    /// What it counted: by its own means.
+    pub(crate) async fn counts(&mut self) -> Result<BTreeMap<String, u64>> {
+        let process = self.process.as_mut().context("it does not run")?;
+        let Some(answers) = &mut process.answers else {
+            let status = reqwest::get(format!("http://{}/status", self.address())).await;
+            return Ok(status?.text().await?.lines().filter_map(row).collect());
+        };
+        process.publishes.send((String::new(), "null".into()))?;
+        let line = timeout(START, answers.next_line()).await??;
+
+        Ok(serde_json::from_str(&line.context("it ended")?)?)
+    }
+
+    /// A client that goes through the hop.
+    pub(crate) fn client(&self) -> Builder {
+        let origin = format!("http://{}", self.hop.address());
+
+        Client::builder(format!("{origin}{}", self.kind.path()))
+            .protocol(self.kind.protocol(&origin))
+            .backoff(Duration::from_millis(200), Duration::from_secs(2))
+    }
+
+    /// The official client, past the hop.
+    pub(crate) fn peer(&self, channel: &str, transport: TransportKind) -> Option<Command> {
+        let script = self.kind.peer()?;
+        let url = format!("http://{}{}", self.address(), self.kind.path());
+        let mut command = self.site.node(script);
+        command.args([&url, channel, transport.name()]);
+
+        Some(command)
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        if let (Mouth::Post(..), Some(process)) = (self.kind.mouth(), &self.process)
+            && let Some(id) = process.child.id()
+        {
+            let _is_gone = std::process::Command::new("kill")
+                .arg(id.to_string())
+                .status();
+        }
+    }
+}
+
+/// A configuration of this folder, for a port.
+pub(crate) fn configuration(name: &str, port: u16) -> Result<String> {
+    let template = fs::read_to_string(folder().join(name))?;
+
+    Ok(template.replace("@PORT@", &port.to_string()))
+}
+
+async fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+
+    Ok(listener.local_addr()?.port())
+}
+
+async fn post(url: String, mut wishes: mpsc::UnboundedReceiver<(String, String)>) -> Result<()> {
+    let client = reqwest::Client::new();
+    while let Some((channel, data)) = wishes.recv().await {
+        let answer = client.post(format!("{url}{channel}")).body(data).send();
+        let _text = answer.await?.text().await?;
+    }
+
+    Ok(())
+}
+
+async fn dictate(
+    mut input: tokio::process::ChildStdin,
+    mut wishes: mpsc::UnboundedReceiver<(String, String)>,
+) -> Result<()> {
+    while let Some((channel, data)) = wishes.recv().await {
+        let channel = serde_json::to_string(&channel)?;
+        let line = format!("{{\"publish\":{channel},\"data\":{data}}}\n");
+        input.write_all(line.as_bytes()).await?;
+    }
+
+    Ok(())
+}
+
+fn row(line: &str) -> Option<(String, u64)> {
+    let (name, count) = line.split_once(':')?;
+
+    Some((name.trim().into(), count.trim().parse().ok()?))
+}
+
+const START: Duration = Duration::from_secs(20);
