@@ -1,10 +1,14 @@
 //! From chunks to frames.
 
+#[cfg(feature = "bayeux")]
+mod array;
 mod lines;
 #[cfg(feature = "nchan")]
 mod multipart;
 mod sse;
 
+#[cfg(feature = "bayeux")]
+pub(crate) use self::array::Array;
 #[cfg(feature = "nchan")]
 pub(crate) use self::multipart::Multipart;
 pub(crate) use self::{lines::Lines, sse::Sse};

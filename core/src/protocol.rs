@@ -1,5 +1,7 @@
 //! The seam to servers: what a protocol and its codecs are.
 
+#[cfg(feature = "bayeux")]
+mod bayeux;
 mod downlink;
 #[cfg(feature = "nchan")]
 mod nchan;
@@ -11,6 +13,8 @@ mod roster;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{any::Any, fmt, time::Duration};
 
+#[cfg(feature = "bayeux")]
+pub use self::bayeux::Bayeux;
 pub use self::downlink::Downlink;
 #[cfg(feature = "nchan")]
 pub use self::nchan::Nchan;
@@ -58,6 +62,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 type Parse = fn(&mut dyn Iterator<Item = (&str, &str)>) -> Option<Arc<dyn Protocol>>;
 
 const ALL: &[(&str, Parse)] = &[
+    #[cfg(feature = "bayeux")]
+    ("bayeux", Bayeux::parse),
     ("downlink", Downlink::parse),
     #[cfg(feature = "nchan")]
     ("nchan", Nchan::parse),

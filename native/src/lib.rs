@@ -50,6 +50,8 @@ pub use downlink_core::{
 
 /// The protocols of servers.
 pub mod protocol {
+    #[cfg(feature = "bayeux")]
+    pub use downlink_core::protocol::Bayeux;
     #[cfg(feature = "nchan")]
     pub use downlink_core::protocol::Nchan;
     pub use downlink_core::protocol::{

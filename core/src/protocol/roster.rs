@@ -213,6 +213,14 @@ impl Roster {
             .map(|channel| &channel.name)
     }
 
+    /// The channels that the server sends.
+    pub(super) fn joined(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.channels
+            .iter()
+            .filter(|channel| channel.is_joined)
+            .map(|channel| &channel.name)
+    }
+
     pub(super) fn is_wanted(&self, channel: &str) -> bool {
         self.find(channel).is_some()
     }

@@ -1,0 +1,400 @@
+//! One connection: what is sent on which lane, and when.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::{
+    Ext,
+    climb::Climb,
+    cookies::Cookies,
+    session::{Advice, Left, Pace, Session},
+    writing::{Awaited, Outgoing},
+};
+use crate::{
+    Instant, IoEvent, IoRequest, Reason, Retry, Reuse, TransportKind,
+    framing::{Array, Sse},
+    protocol::{Codec, Fact, Intent, Lane, Out, Plan, Ticket, Uptake, roster::Roster},
+};
+
+/// A connection.
+pub(super) struct Link {
+    pub(super) url: String,
+    pub(super) transport: TransportKind,
+    pub(super) reuse: Reuse,
+    pub(super) max_payload: usize,
+    pub(super) ext: Ext,
+    pub(super) must_ack: bool,
+    /// Names streams that only show whether they get through.
+    pub(super) log: Arc<str>,
+
+    pub(super) stage: Stage,
+    pub(super) session: Option<Session>,
+    /// What the connection before left, until it is known whether its session goes on.
+    pub(super) left: Option<Arc<Left>>,
+    pub(super) roster: Roster,
+    pub(super) cookies: Cookies,
+    pub(super) advice: Advice,
+    /// The transports that the server has, until it was said.
+    pub(super) offered: Option<Vec<TransportKind>>,
+    pub(super) pace: Pace,
+    pub(super) climb: Option<Climb>,
+
+    /// The connect that the server has.
+    pub(super) held: Option<Held>,
+    /// It answered; the next one may follow what came with the answer.
+    pub(super) answered: Option<Answered>,
+    /// An event came since the last connect.
+    pub(super) has_events: bool,
+    /// The number of the batch that is whole when all that came with it is taken.
+    pub(super) batch: Option<i64>,
+    /// When the next connect or handshake is due.
+    pub(super) due: Option<Instant>,
+    /// The next connect is to be answered at once: it shows whether there is a session.
+    pub(super) is_quick: bool,
+    pub(super) is_stream_open: bool,
+    pub(super) stream_until: Option<Instant>,
+    pub(super) post_until: Option<Instant>,
+
+    pub(super) waiting: Vec<Outgoing>,
+    pub(super) awaited: Vec<(u64, Awaited)>,
+    pub(super) last_id: u64,
+    pub(super) bodies: [Array; LANES],
+    pub(super) events: Sse,
+    pub(super) silence: Option<Duration>,
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// The session is gone: another one comes.
+    Handshaking,
+    /// The session serves.
+    Live,
+    /// Nobody has asked for anything.
+    Proven,
+    /// The path has to be proven.
+    Proving,
+    /// Whether the session goes on that an earlier connection began is not known.
+    Resuming,
+}
+
+/// A connect that the server has.
+pub(super) struct Held {
+    pub(super) since: Instant,
+    pub(super) until: Instant,
+    /// It was to be answered at once.
+    pub(super) is_quick: bool,
+}
+
+/// A connect that the server has answered.
+pub(super) struct Answered {
+    /// How long to wait before the next one.
+    pub(super) pause: Duration,
+    /// Sooner than it was asked for.
+    pub(super) is_early: bool,
+}
+
+impl Link {
+    pub(super) fn new(plan: &Plan<'_>, ext: Ext, must_ack: bool) -> Self {
+        let left = plan
+            .ticket
+            .and_then(|ticket| ticket.clone().downcast::<Left>().ok());
+        let mut roster = Roster::new(plan.log.clone());
+        if let Some(left) = &left {
+            roster.continue_count(&left.roster);
+        }
+
+        Self {
+            url: plan.url.into(),
+            transport: plan.transport,
+            reuse: plan.reuse,
+            max_payload: plan.max_payload,
+            ext,
+            must_ack,
+            log: plan.log.clone(),
+            stage: Stage::Proving,
+            session: None,
+            roster,
+            cookies: left
+                .as_ref()
+                .map_or_else(Cookies::default, |left| left.cookies.clone()),
+            advice: left
+                .as_ref()
+                .map_or_else(Advice::default, |left| left.advice),
+            left: left.filter(|left| left.session.is_some()),
+            offered: None,
+            pace: Pace::default(),
+            climb: None,
+            held: None,
+            answered: None,
+            has_events: false,
+            batch: None,
+            due: None,
+            is_quick: true,
+            is_stream_open: false,
+            stream_until: None,
+            post_until: None,
+            waiting: Vec::new(),
+            awaited: Vec::new(),
+            last_id: 0,
+            bodies: core::array::from_fn(|_| Array::new(plan.max_payload)),
+            events: Sse::new(plan.max_payload),
+            silence: None,
+        }
+    }
+
+    /// The path is there: the server, if it is one, may be chosen.
+    pub(super) fn prove(&mut self, out: &mut Out) {
+        self.stage = Stage::Proven;
+        out.facts.push(Fact::Hi);
+        self.say_silence(out);
+        out.facts.push(Fact::Welcome {
+            transports: self.offered.take(),
+            spread: Duration::ZERO,
+        });
+    }
+
+    /// This connection was chosen.
+    fn begin(&mut self, out: &mut Out, now: Instant) {
+        if self.stage != Stage::Proven {
+            return;
+        }
+        match self.left.as_ref().and_then(|left| left.session.clone()) {
+            Some(mut session) => {
+                if let Some(ack) = &mut session.ack {
+                    ack.repeated = ack.beyond;
+                }
+                self.session = Some(session);
+                self.stage = Stage::Resuming;
+                self.take_up(out, now);
+            }
+            None => self.go_live(out, now),
+        }
+    }
+
+    /// A new session serves.
+    pub(super) fn go_live(&mut self, out: &mut Out, now: Instant) {
+        self.stage = Stage::Live;
+        let missing = self.roster.missing().cloned().map(Outgoing::Subscribe);
+        self.waiting.extend(missing);
+        self.flush(out, now);
+        self.take_up(out, now);
+    }
+
+    /// Begins to empty the session's queue.
+    fn take_up(&mut self, out: &mut Out, now: Instant) {
+        self.is_quick = true;
+        if self.transport == TransportKind::Sse && !self.is_stream_open {
+            self.open_stream(out, now);
+        } else {
+            self.connect(out, now);
+        }
+    }
+
+    /// Empties the session's queue, or waits until there is something in it.
+    pub(super) fn connect(&mut self, out: &mut Out, now: Instant) {
+        self.due = None;
+        if self.take_climb(out, now) {
+            return;
+        }
+        match self.transport {
+            TransportKind::Sse => {
+                self.waiting.push(Outgoing::Connect);
+                self.flush(out, now);
+            }
+            TransportKind::WebSocket => self.send(&[Outgoing::Connect], out, now),
+            TransportKind::LongPoll | TransportKind::Poll | TransportKind::Stream => {
+                self.post(POLL, &[Outgoing::Connect], out, now);
+            }
+        }
+    }
+
+    /// Ends what belonged to a session that is gone.
+    pub(super) fn hang_up(&mut self, out: &mut Out) {
+        self.held = None;
+        self.answered = None;
+        self.batch = None;
+        match self.transport {
+            TransportKind::LongPoll | TransportKind::Poll | TransportKind::Stream => {
+                out.requests.push((POLL, IoRequest::Cancel));
+            }
+            TransportKind::Sse => {
+                self.is_stream_open = false;
+                self.stream_until = None;
+                out.requests.push((SOCKET, IoRequest::Cancel));
+            }
+            TransportKind::WebSocket => {}
+        }
+    }
+
+    pub(super) fn say_silence(&mut self, out: &mut Out) {
+        let silence = Some(self.advice.silence());
+        if self.silence != silence {
+            self.silence = silence;
+            out.facts.push(Fact::Silence(silence));
+        }
+    }
+
+    pub(super) fn body(&mut self, lane: Lane) -> &mut Array {
+        &mut self.bodies[lane.0 as usize]
+    }
+
+    pub(super) fn clear(&mut self, lane: Lane) {
+        *self.body(lane) = Array::new(self.max_payload);
+    }
+
+    /// Whether nothing is on its way up that could be overtaken.
+    pub(super) fn is_idle(&self) -> bool {
+        self.post_until.is_none()
+    }
+
+    fn schedule(&self, out: &mut Out) {
+        out.wake = [
+            self.due,
+            self.held.as_ref().map(|held| held.until),
+            self.post_until,
+            self.stream_until,
+            self.climb.as_ref().and_then(|climb| climb.until),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+    }
+}
+
+impl Codec for Link {
+    fn handle_open(&mut self, out: &mut Out, now: Instant) {
+        match (self.transport, &self.left) {
+            (TransportKind::WebSocket, _) => self.open_socket(out),
+            (TransportKind::Sse, Some(_)) => self.open_trial_stream(out),
+            (_, left) => {
+                self.waiting.push(match left {
+                    Some(_) => Outgoing::Trial,
+                    None => Outgoing::Handshake,
+                });
+                self.flush(out, now);
+            }
+        }
+        self.schedule(out);
+    }
+
+    fn handle_lane(
+        &mut self,
+        lane: Lane,
+        event: IoEvent,
+        out: &mut Out,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let result = self.on_lane(lane, event, out, now);
+        self.schedule(out);
+
+        result
+    }
+
+    fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
+        match intent {
+            Intent::Climb(transport) => {
+                self.begin(out, now);
+                self.begin_climb(transport, out, now);
+            }
+            Intent::Probe if self.stage == Stage::Proving => return Uptake::Unsupported,
+            Intent::Probe if self.transport == TransportKind::WebSocket => {
+                self.send(&[Outgoing::Probe], out, now);
+            }
+            Intent::Probe => self.post(PROBE, &[Outgoing::Probe], out, now),
+            Intent::Publish(message) => {
+                self.begin(out, now);
+                if serde_json::from_slice::<&RawValue>(&message.data).is_err() {
+                    out.facts.push(Fact::Published {
+                        id: message.id,
+                        result: Err(Reason::Refused {
+                            code: "json".into(),
+                            retry: Retry::Never,
+                        }),
+                    });
+                    return Uptake::Taken;
+                }
+                self.waiting.push(Outgoing::Publish(
+                    message.id,
+                    message.channel.clone(),
+                    message.data.clone(),
+                ));
+                self.flush(out, now);
+            }
+            Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Subscribe(wanted) => {
+                let missing = self.roster.add(wanted, out);
+                if self.stage == Stage::Live {
+                    self.waiting
+                        .extend(missing.into_iter().map(Outgoing::Subscribe));
+                    self.flush(out, now);
+                }
+                self.begin(out, now);
+            }
+            Intent::Unsubscribe(feeds) => {
+                let surplus = self.roster.remove(feeds);
+                self.waiting.retain(
+                    |outgoing| !matches!(outgoing, Outgoing::Subscribe(channel) if surplus.contains(channel)),
+                );
+                if self.stage == Stage::Live {
+                    self.waiting
+                        .extend(surplus.into_iter().map(Outgoing::Unsubscribe));
+                    self.flush(out, now);
+                }
+            }
+        }
+        self.schedule(out);
+
+        Uptake::Taken
+    }
+
+    fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        let held_until = self.held.as_ref().map(|held| held.until);
+        if is_over(held_until) || is_over(self.post_until) || is_over(self.stream_until) {
+            return Err(Reason::Silent);
+        }
+        if is_over(self.climb.as_ref().and_then(|climb| climb.until)) {
+            self.stay(Reason::Late, out);
+        }
+        if is_over(self.due) {
+            self.due = None;
+            if self.stage == Stage::Handshaking {
+                self.waiting.push(Outgoing::Handshake);
+                self.flush(out, now);
+            } else {
+                self.connect(out, now);
+            }
+        }
+        self.schedule(out);
+
+        Ok(())
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
+        let left = self.left.clone().unwrap_or_else(|| {
+            Arc::new(Left {
+                session: self.session.clone(),
+                advice: self.advice,
+                cookies: self.cookies.clone(),
+                roster: self.roster.clone(),
+            })
+        });
+
+        Some(left)
+    }
+}
+
+/// A connect that is held.
+pub(super) const POLL: Lane = Lane(0);
+/// All other requests, one after another.
+pub(super) const POST: Lane = Lane(1);
+/// The WebSocket, or the stream of events.
+pub(super) const SOCKET: Lane = Lane(2);
+/// A stream that only shows whether it gets through.
+pub(super) const TRIAL: Lane = Lane(3);
+/// A request that only asks for an answer.
+pub(super) const PROBE: Lane = Lane(4);
+const LANES: usize = 5;

@@ -1,0 +1,254 @@
+//! What a connection does, by what the real servers say.
+
+mod moving;
+mod resuming;
+mod session;
+
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::time::Duration;
+
+use super::{
+    Bayeux,
+    codec::{POLL, POST, PROBE, SOCKET, TRIAL},
+};
+use crate::{
+    Head, Instant, IoError, IoEvent, IoRequest, Method, Payload, PublishId, Reason, Retry, Reuse,
+    Role, Start, TransportKind,
+    protocol::{
+        Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted,
+    },
+};
+
+struct Scene {
+    codec: Box<dyn Codec>,
+    out: Out,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(transport: TransportKind) -> Self {
+        Self::with(&Bayeux::new(), transport, None)
+    }
+
+    fn with(bayeux: &Bayeux, transport: TransportKind, ticket: Option<&Ticket>) -> Self {
+        let codec = bayeux.open(Plan {
+            url: URL,
+            transport,
+            role: Role::Start,
+            is_spare: false,
+            wanted: &[],
+            ticket,
+            log: &"log".into(),
+            session: &[0; 16],
+            reuse: Reuse::Any,
+            stream: None,
+            max_payload: 1 << 20,
+        });
+        let mut scene = Self {
+            codec,
+            out: Out::default(),
+            now: Instant::new(Duration::from_secs(1000)),
+        };
+        scene.codec.handle_open(&mut scene.out, scene.now);
+
+        scene
+    }
+
+    /// On Faye by long-polling, subscribed to `/foo`, with a connect that is held.
+    fn polling() -> Self {
+        let mut scene = Self::new(TransportKind::LongPoll);
+        scene.asked();
+        scene.answer(POST, FAYE_HANDSHAKE);
+        scene.want(1, "/foo", Start::Now);
+        scene.asked();
+        scene.answer(
+            POST,
+            r#"[{"id":"2","clientId":"skskx","channel":"/meta/subscribe","successful":true,"subscription":"/foo"}]"#,
+        );
+        scene.answer(POLL, &connected("3"));
+        scene.asked();
+        scene.told();
+
+        scene
+    }
+
+    /// Takes what was asked: a lane, and what was put on it.
+    fn asked(&mut self) -> Vec<(Lane, String)> {
+        self.out
+            .requests
+            .drain(..)
+            .map(|(lane, request)| {
+                let text = match request {
+                    IoRequest::Cancel => "cancel".into(),
+                    IoRequest::Close(_) => "close".into(),
+                    IoRequest::Http(request) => {
+                        let cookies: Vec<_> = request
+                            .headers
+                            .iter()
+                            .filter(|(name, _)| name == "cookie")
+                            .map(|(_, value)| format!(" {value}"))
+                            .collect();
+                        match request.method {
+                            Method::Get => format!("GET {}", request.url),
+                            Method::Options => panic!("nothing asks for options"),
+                            Method::Post => {
+                                assert_eq!(request.url, URL);
+                                text(&request.body) + &cookies.concat()
+                            }
+                        }
+                    }
+                    IoRequest::Send(payload) => text(&payload),
+                    IoRequest::WebSocket(request) => format!("WS {}", request.url),
+                };
+                (lane, text)
+            })
+            .collect()
+    }
+
+    fn hear(&mut self, lane: Lane, event: IoEvent) -> Result<(), Reason> {
+        self.codec.handle_lane(lane, event, &mut self.out, self.now)
+    }
+
+    fn hear_head(&mut self, lane: Lane, status: u16, header: (&str, &str)) -> Result<(), Reason> {
+        let headers = Vec::from([(header.0.into(), header.1.into())]);
+
+        self.hear(lane, IoEvent::Opened(Head { status, headers }))
+    }
+
+    fn hear_text(&mut self, lane: Lane, text: &str) -> Result<(), Reason> {
+        self.hear(lane, IoEvent::Received(Payload::from(text.as_bytes())))
+    }
+
+    /// A whole answer, cut in two.
+    fn try_answer(&mut self, lane: Lane, body: &str) -> Result<(), Reason> {
+        let (first, second) = body.as_bytes().split_at(body.len() / 2);
+        self.hear_head(lane, 200, ("content-type", "application/json"))?;
+        self.hear(lane, IoEvent::Received(Payload::from(first)))?;
+        self.hear(lane, IoEvent::Received(Payload::from(second)))?;
+
+        self.hear(lane, IoEvent::Finished(Ok(None)))
+    }
+
+    fn answer(&mut self, lane: Lane, body: &str) {
+        self.try_answer(lane, body).unwrap();
+    }
+
+    fn say(&mut self, message: &str) {
+        self.hear_text(SOCKET, message).unwrap();
+    }
+
+    fn want(&mut self, feed: u64, channel: &str, start: Start) {
+        let wanted = [Wanted {
+            feed: FeedId::new(feed),
+            channel: channel.into(),
+            start,
+        }];
+        self.intend(Intent::Subscribe(&wanted));
+    }
+
+    fn publish(&mut self, id: u64, channel: &str, data: &str) {
+        let message = Message {
+            id: PublishId::new(id),
+            channel: channel.into(),
+            name: "".into(),
+            data: Payload::from(data.as_bytes()),
+        };
+        self.intend(Intent::Publish(&message));
+    }
+
+    fn intend(&mut self, intent: Intent<'_>) {
+        let uptake = self.codec.handle_intent(intent, &mut self.out, self.now);
+        assert_eq!(uptake, Uptake::Taken);
+    }
+
+    /// Lets time pass, until nothing is due any more.
+    fn pass(&mut self, milliseconds: u64) -> Result<(), Reason> {
+        let end = self.now + Duration::from_millis(milliseconds);
+        while let Some(at) = self.out.wake.take_if(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.codec.handle_timeout(&mut self.out, self.now)?;
+        }
+        self.now = end;
+
+        Ok(())
+    }
+
+    /// Lets time pass until something is asked; returns that.
+    fn pass_until_asked(&mut self) -> Vec<(Lane, String)> {
+        while self.out.requests.is_empty() {
+            self.pass(100).unwrap();
+        }
+
+        self.asked()
+    }
+
+    /// Takes the facts, in short.
+    fn told(&mut self) -> Vec<String> {
+        self.out
+            .facts
+            .drain(..)
+            .map(|fact| match fact {
+                Fact::Event {
+                    feed,
+                    channel,
+                    seq,
+                    after,
+                    data,
+                    ..
+                } => {
+                    let channel = channel.map(|channel| format!(" {channel}"));
+                    format!(
+                        "event {}{} {after}-{seq} {}",
+                        feed.number(),
+                        channel.unwrap_or_default(),
+                        text(&data)
+                    )
+                }
+                Fact::Gap { feed, to, .. } => format!("gap {} {to}", feed.number()),
+                Fact::Published { result, .. } => match result {
+                    Ok(_) => "published".to_string(),
+                    Err(reason) => format!("not published: {reason}"),
+                },
+                Fact::Refused { feed, reason } => format!("refused {}: {reason}", feed.number()),
+                Fact::Silence(silence) => format!("silence {}", silence.unwrap().as_secs()),
+                Fact::Subscribed { feed, at } => format!("subscribed {} {at}", feed.number()),
+                Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
+                fact @ (Fact::Alive
+                | Fact::Climbed(_)
+                | Fact::Drain { .. }
+                | Fact::Hi
+                | Fact::Mode(_)
+                | Fact::Skip { .. }
+                | Fact::Stayed(_)) => format!("{fact:?}"),
+            })
+            .collect()
+    }
+}
+
+fn text(payload: &Payload) -> String {
+    String::from_utf8(payload.to_vec()).unwrap()
+}
+
+/// Faye's answer to a connect.
+fn connected(id: &str) -> String {
+    format!(
+        r#"[{{"id":"{id}","clientId":"skskx","channel":"/meta/connect","successful":true,"advice":{{"reconnect":"retry","interval":0,"timeout":3000}}}}]"#
+    )
+}
+
+fn refused(code: &str, retry: Retry) -> Reason {
+    Reason::Refused {
+        code: code.into(),
+        retry,
+    }
+}
+
+const URL: &str = "http://a/bayeux";
+const FAYE_HANDSHAKE: &str = r#"[{"id":"1","channel":"/meta/handshake","successful":true,"version":"1.0","supportedConnectionTypes":["long-polling","cross-origin-long-polling","callback-polling","websocket","eventsource","in-process"],"clientId":"skskx","advice":{"reconnect":"retry","interval":0,"timeout":3000}}]"#;
+const COMETD_HANDSHAKE: &str = r#"[{"id":"1","channel":"/meta/handshake","successful":true,"clientId":"a1e6f","version":"1.0","supportedConnectionTypes":["long-polling"],"advice":{"reconnect":"retry","timeout":3000,"interval":0},"ext":{"ack":true}}]"#;
+const QUESTION: &str = r#"[{"channel":"/meta/unsubscribe","id":"1","subscription":"/downlink"}]"#;
