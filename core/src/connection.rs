@@ -44,6 +44,7 @@ struct Line {
     lane: Lane,
     io: IoId,
     is_websocket: bool,
+    is_open: bool,
 }
 
 impl Connection {
@@ -94,9 +95,17 @@ impl Connection {
             lane,
             io,
             is_websocket,
+            is_open: false,
         });
 
         old
+    }
+
+    /// What is on `lane` was answered.
+    pub(crate) fn note_open(&mut self, lane: Lane) {
+        if let Some(line) = self.lanes.iter_mut().find(|line| line.lane == lane) {
+            line.is_open = true;
+        }
     }
 
     /// Nothing is on `lane` any more; returns what was.
@@ -109,7 +118,7 @@ impl Connection {
     /// Returns how to end what it has.
     pub(crate) fn farewell(&self) -> impl Iterator<Item = (IoId, IoRequest)> {
         self.lanes.iter().map(|line| {
-            let request = if line.is_websocket && self.welcome.is_some() {
+            let request = if line.is_websocket && line.is_open && self.welcome.is_some() {
                 IoRequest::Close(1000)
             } else {
                 IoRequest::Cancel

@@ -63,10 +63,17 @@ impl Client {
             return;
         };
         let id = connection.id;
-        if let IoEvent::Finished(_) = event {
-            connection.free(lane);
-        } else {
-            connection.note_life(self.is_in_background, &mut self.timers, self.now);
+        match event {
+            IoEvent::Finished(_) => {
+                connection.free(lane);
+            }
+            IoEvent::Opened(_) => {
+                connection.note_open(lane);
+                connection.note_life(self.is_in_background, &mut self.timers, self.now);
+            }
+            IoEvent::Received(_) => {
+                connection.note_life(self.is_in_background, &mut self.timers, self.now);
+            }
         }
         self.with_codec(id, |connection, out, now| {
             connection.codec.handle_lane(lane, event, out, now)

@@ -5,7 +5,7 @@ const cometd = require('cometd-nodejs-server');
 const acks = require('cometd-nodejs-server/ack-extension');
 
 const [port, timeout] = process.argv.slice(2).map(Number);
-const bayeux = cometd.createCometDServer({ timeout: (timeout || 30) * 1000, maxInterval: 10000 });
+const bayeux = cometd.createCometDServer({ timeout: (timeout || 30) * 1000, maxInterval: 60000 });
 bayeux.addExtension(new acks.AcknowledgedMessagesExtension());
 bayeux.policy = {
   canSubscribe: (session, message, channel, callback) => {

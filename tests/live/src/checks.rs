@@ -188,8 +188,8 @@ impl Stage<'_> {
         let mut cut = 0;
         let mut ticks = interval(Duration::from_millis(5));
         let mut n = 0;
-        let mut due = 20;
-        self.connected(&client).await?;
+        self.begin(&mut events, &mut story, &mut n).await?;
+        let mut due = n;
         while cut < CUTS {
             tokio::select! {
                 _ = ticks.tick() => {
@@ -218,11 +218,7 @@ impl Stage<'_> {
         let mut events = self.subscribe(&client);
         let mut story = self.story();
         let mut n = 0;
-        self.connected(&client).await?;
-        for _ in 0..5 {
-            self.publish(&mut n);
-        }
-        self.finish(&mut events, &mut story, &mut n).await?;
+        self.begin(&mut events, &mut story, &mut n).await?;
 
         let fault = Fault::HalfOpen {
             after: Duration::ZERO,
@@ -291,11 +287,7 @@ impl Stage<'_> {
         let mut events = self.subscribe(&client);
         let mut story = self.story();
         let mut n = 0;
-        self.connected(&client).await?;
-        for _ in 0..20 {
-            self.publish(&mut n);
-        }
-        self.finish(&mut events, &mut story, &mut n).await?;
+        self.begin(&mut events, &mut story, &mut n).await?;
         if !self.server.kill().await? {
             return Ok(None);
         }
@@ -337,6 +329,7 @@ impl Stage<'_> {
         let mut peer = command
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
         let output = peer.stdout.take().context("no standard output")?;
@@ -349,16 +342,18 @@ impl Stage<'_> {
 
         let client = self.client()?;
         let mut events = self.subscribe(&client);
-        self.connected(&client).await?;
-        let mut ticks = interval(Duration::from_millis(5));
-        let mut ours: Vec<Value> = Vec::new();
-        let mut theirs: Vec<Value> = Vec::new();
         let mut n = 0;
+        self.begin(&mut events, &mut self.story(), &mut n).await?;
+        let first = n;
+        let last = first + COUNT - 1;
+        let is_last = |all: &[Value]| all.last().is_some_and(|value| value["n"] == last);
+        let mut ticks = interval(Duration::from_millis(5));
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         let began = Instant::now();
-        while ours.len() < COUNT || theirs.len() < COUNT {
+        while !is_last(&ours) || !is_last(&theirs) {
             tokio::select! {
                 _ = ticks.tick() => {
-                    if n < COUNT as u64 {
+                    if n <= last {
                         let channel = self.server.kind.channel(0);
                         self.server.publish(&channel, &large_data(n));
                         n += 1;
@@ -372,12 +367,30 @@ impl Stage<'_> {
                     downlink::Delivery::Gap(gap) => bail!("a gap: {}", gap.why),
                 },
                 line = lines.next_line() => {
-                    let line = line?.context("the peer ended")?;
-                    theirs.push(serde_json::from_str(&line)?);
+                    let value: Value = serde_json::from_str(&line?.context("the peer ended")?)?;
+                    if value["n"].as_u64() >= Some(first) {
+                        theirs.push(value);
+                    }
                 }
             }
         }
-        ensure!(ours == theirs, "they saw different events");
+        ensure!(ours.len() as u64 == COUNT, "only {} came", ours.len());
+        for (n, our) in (first..).zip(&ours) {
+            let published: Value = serde_json::from_str(&large_data(n))?;
+            ensure!(*our == published, "event {n} is not what was published");
+        }
+        let differs = ours
+            .iter()
+            .zip(&theirs)
+            .position(|(our, their)| our != their);
+        ensure!(
+            ours == theirs,
+            "ours {}, theirs {}, unlike from {differs:?} on: {:?}, {:?}",
+            ours.len(),
+            theirs.len(),
+            differs.map(|at| &ours[at]["n"]),
+            differs.map(|at| &theirs[at]["n"])
+        );
         peer.kill().await?;
         self.leave(&client).await?;
 
@@ -421,24 +434,25 @@ impl Stage<'_> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
         let mut story = self.story();
-        self.connected(&client).await?;
+        let mut n = 0;
+        self.begin(&mut events, &mut story, &mut n).await?;
         let channel = self.server.kind.channel(0);
-        for n in 0..3 {
-            self.server.publish_briefly(&channel, &data(n));
-            story.until(&mut events, n).await?;
-        }
+        // The first of these makes the server forget the others.
+        self.server.publish_briefly(&channel, &data(n));
+        story.until(&mut events, n).await?;
         self.server.hop.set(Plan {
             websocket: Fault::RefuseConnection,
             http: Fault::RefuseConnection,
             ..Plan::default()
         });
         self.server.hop.cut();
-        for n in 3..20 {
+        let last = n + 20;
+        for n in n + 1..=last {
             self.server.publish_briefly(&channel, &data(n));
         }
         sleep(Duration::from_millis(500)).await;
         self.server.hop.set(Plan::default());
-        story.until(&mut events, 19).await?;
+        story.until(&mut events, last).await?;
         ensure!(story.silent == 0 && story.gaps == 1, "{story:?}");
         self.leave(&client).await?;
 
@@ -450,17 +464,15 @@ impl Stage<'_> {
         let client = self.client()?;
         let mut events = self.subscribe(&client);
         let mut story = self.story();
-        self.connected(&client).await?;
         let mut n = 0;
-        self.publish(&mut n);
-        story.until(&mut events, 0).await?;
+        self.begin(&mut events, &mut story, &mut n).await?;
         let channel = self.server.kind.channel(0);
-        let sent = client.publish(channel, self.server.kind.event(), data(1));
+        let sent = client.publish(channel, self.server.kind.event(), data(n));
         let result = timeout(PATIENCE, sent).await?;
         match (self.guarantees()?.publish, result) {
             (Publish::Never, Err(Reason::Unsupported)) => {}
             (Publish::Acked | Publish::Asked, Ok(_)) => {
-                story.until(&mut events, 1).await?;
+                story.until(&mut events, n).await?;
             }
             (publish, result) => bail!("{publish:?}, and it was {result:?}"),
         }
@@ -554,6 +566,23 @@ impl Stage<'_> {
         Ok(took)
     }
 
+    /// Publishes until the subscription is there, and reads all of it.
+    async fn begin(&self, events: &mut Subscription, story: &mut Story, n: &mut u64) -> Result<()> {
+        let began = Instant::now();
+        let mut ticks = interval(Duration::from_millis(20));
+        while story.events == 0 {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.publish(n);
+                    ensure!(began.elapsed() < PATIENCE, "no event in {PATIENCE:?}");
+                }
+                next = story.next(events) => { next?; }
+            }
+        }
+
+        self.finish(events, story, n).await
+    }
+
     /// Reads up to the last event that was published.
     async fn finish(
         &self,
@@ -640,7 +669,7 @@ pub(crate) fn spoken(kind: &dyn Kind) -> impl Iterator<Item = TransportKind> {
 
     TransportKind::ALL
         .into_iter()
-        .filter(move |transport| protocol.guarantees(*transport).is_some())
+        .filter(move |transport| kind.has(*transport) && protocol.guarantees(*transport).is_some())
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -648,7 +677,7 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 const CUTS: u64 = 50;
-const COUNT: usize = 1000;
+const COUNT: u64 = 1000;
 const CHANNELS: usize = 40;
 const THREE_SECONDS: Duration = Duration::from_secs(3);
 /// How long events are followed after the first.

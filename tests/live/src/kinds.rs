@@ -3,7 +3,10 @@
 use std::{env, fs, sync::Arc};
 
 use anyhow::{Context, Result};
-use downlink::protocol::{Protocol, by_name};
+use downlink::{
+    TransportKind,
+    protocol::{Protocol, by_name},
+};
 use tokio::process::Command;
 
 use crate::{
@@ -53,6 +56,10 @@ impl Kind for CometD {
 
     fn private(&self) -> &'static str {
         "/private/x"
+    }
+
+    fn has(&self, transport: TransportKind) -> bool {
+        transport == TransportKind::LongPoll
     }
 
     fn peer(&self) -> Option<&'static str> {

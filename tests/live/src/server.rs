@@ -46,6 +46,11 @@ pub(crate) trait Kind: Send + Sync {
     /// A channel that it refuses.
     fn private(&self) -> &'static str;
 
+    /// Whether it has a transport that its protocol knows.
+    fn has(&self, _transport: TransportKind) -> bool {
+        true
+    }
+
     /// The name of the events that it publishes.
     fn event(&self) -> &'static str {
         ""
