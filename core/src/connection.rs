@@ -43,8 +43,8 @@ pub(crate) struct Connection {
 struct Line {
     lane: Lane,
     io: IoId,
-    is_websocket: bool,
-    is_open: bool,
+    /// A WebSocket that is open.
+    is_socket: bool,
 }
 
 impl Connection {
@@ -89,22 +89,21 @@ impl Connection {
     }
 
     /// Puts `io` on `lane`; returns what was there.
-    pub(crate) fn put_on(&mut self, lane: Lane, io: IoId, is_websocket: bool) -> Option<IoId> {
+    pub(crate) fn put_on(&mut self, lane: Lane, io: IoId) -> Option<IoId> {
         let old = self.free(lane);
         self.lanes.push(Line {
             lane,
             io,
-            is_websocket,
-            is_open: false,
+            is_socket: false,
         });
 
         old
     }
 
-    /// What is on `lane` was answered.
-    pub(crate) fn note_open(&mut self, lane: Lane) {
+    /// A WebSocket is open on `lane`.
+    pub(crate) fn on_socket(&mut self, lane: Lane) {
         if let Some(line) = self.lanes.iter_mut().find(|line| line.lane == lane) {
-            line.is_open = true;
+            line.is_socket = true;
         }
     }
 
@@ -118,7 +117,7 @@ impl Connection {
     /// Returns how to end what it has.
     pub(crate) fn farewell(&self) -> impl Iterator<Item = (IoId, IoRequest)> {
         self.lanes.iter().map(|line| {
-            let request = if line.is_websocket && line.is_open && self.welcome.is_some() {
+            let request = if line.is_socket && self.welcome.is_some() {
                 IoRequest::Close(1000)
             } else {
                 IoRequest::Cancel

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::{Client, Output};
 use crate::{
-    Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Reuse, Role, State, TransportKind,
+    Head, Instant, IoEvent, IoId, IoRequest, Notice, Outcome, Reason, Reuse, Role, State,
+    TransportKind,
     connection::{Connection, ConnectionId},
     protocol::{Fact, Intent, Lane, Out, Plan, Resume, Uptake},
     timer::Timer,
@@ -74,6 +75,9 @@ impl Client {
             IoEvent::Received(_) => {
                 connection.note_life(self.is_in_background, &mut self.timers, self.now);
             }
+        }
+        if let IoEvent::Opened(Head { status: 101, .. }) = event {
+            connection.on_socket(lane);
         }
         self.with_codec(id, |connection, out, now| {
             connection.codec.handle_lane(lane, event, out, now)
@@ -265,8 +269,7 @@ impl Client {
         };
         let io = match &request {
             IoRequest::Http(_) | IoRequest::WebSocket(_) => {
-                let is_websocket = matches!(request, IoRequest::WebSocket(_));
-                let old = connection.put_on(lane, next_io, is_websocket);
+                let old = connection.put_on(lane, next_io);
                 self.next_io += 1;
                 if let Some(old) = old {
                     self.outputs.push_back(Output::Io(old, IoRequest::Cancel));
