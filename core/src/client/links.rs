@@ -64,17 +64,10 @@ impl Client {
             return;
         };
         let id = connection.id;
-        match event {
-            IoEvent::Finished(_) => {
-                connection.free(lane);
-            }
-            IoEvent::Opened(_) => {
-                connection.note_open(lane);
-                connection.note_life(self.is_in_background, &mut self.timers, self.now);
-            }
-            IoEvent::Received(_) => {
-                connection.note_life(self.is_in_background, &mut self.timers, self.now);
-            }
+        if let IoEvent::Finished(_) = event {
+            connection.free(lane);
+        } else {
+            connection.note_life(self.is_in_background, &mut self.timers, self.now);
         }
         if let IoEvent::Opened(Head { status: 101, .. }) = event {
             connection.on_socket(lane);

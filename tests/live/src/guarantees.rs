@@ -63,6 +63,8 @@ fn yes(it_is: bool) -> &'static str {
 
 const SERVERS: &[(&str, &str)] = &[
     ("Downlink", "downlink"),
+    ("CometD", "bayeux,ack"),
+    ("Faye", "bayeux"),
     ("Nchan", "nchan,poll=/poll,publish=/pub"),
     ("Phoenix", "phoenix"),
 ];
