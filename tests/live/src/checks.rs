@@ -190,18 +190,21 @@ impl Stage<'_> {
         let mut n = 0;
         self.begin(&mut events, &mut story, &mut n).await?;
         let mut due = n;
+        let mut is_due = false;
         while cut < CUTS {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.publish(&mut n);
                     ensure!(began.elapsed() < LONGEST, "only {cut} cuts in {LONGEST:?}: {story:?}");
-                }
-                next = story.next(&mut events) => {
-                    if next?.is_some_and(|n| n >= due) {
+                    // An event is on its way.
+                    if std::mem::take(&mut is_due) {
                         self.server.hop.cut();
                         cut += 1;
                         due = n + 5;
                     }
+                }
+                next = story.next(&mut events) => {
+                    is_due |= next?.is_some_and(|n| n >= due);
                 }
             }
         }
