@@ -57,14 +57,12 @@ impl Http {
             }
         };
 
-        let mut builder = client
+        let builder = client
             .request(into_method(request.method), request.url)
             .body(Bytes::from_owner(request.body));
-        for (name, value) in request.headers {
-            builder = builder.header(name, value);
-        }
-
-        let mut answer = builder
+        let mut answer = self
+            .setup
+            .add_headers(request.headers, builder)
             .send()
             .await
             .map_err(|error| failure::of_http(&error))?;

@@ -35,7 +35,7 @@ impl TokioPlatform {
         let setup = Setup::new(&options)?;
 
         Ok(Self {
-            websockets: WebSockets::new(&setup)?,
+            websockets: WebSockets::new(setup.clone())?,
             http: Http::new(setup)?,
         })
     }

@@ -2,8 +2,11 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::USER_AGENT};
-use reqwest::{redirect, retry};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{COOKIE, USER_AGENT},
+};
+use reqwest::{RequestBuilder, redirect, retry};
 use rustls::ClientConfig;
 
 use crate::{
@@ -48,6 +51,22 @@ impl Setup {
             .retry(retry::never())
             .tcp_nodelay(true)
             .tls_backend_preconfigured(self.tls.clone())
+    }
+
+    /// Adds a request's own headers. Where one stands for the application's of the same name, cookies are of both.
+    pub(crate) fn add_headers(
+        &self,
+        headers: Vec<(String, String)>,
+        request: RequestBuilder,
+    ) -> RequestBuilder {
+        headers.into_iter().fold(request, |request, (name, value)| {
+            match self.headers.get(COOKIE).filter(|_| COOKIE == name.as_str()) {
+                Some(ours) => {
+                    request.header(COOKIE, [ours.as_bytes(), b"; ", value.as_bytes()].concat())
+                }
+                None => request.header(name, value),
+            }
+        })
     }
 }
 

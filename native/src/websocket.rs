@@ -1,6 +1,6 @@
 //! WebSockets.
 
-use std::{pin::pin, time::Duration};
+use std::{mem, pin::pin, time::Duration};
 
 use downlink_core::{Head, IoError, Payload, WebSocketRequest};
 use downlink_driver::{Inlet, Outgoing, Outlet, Port};
@@ -26,24 +26,25 @@ use crate::{failure, http::head, platform::PlatformError, setup::Setup};
 /// requests. Each has a connection of its own.
 #[derive(Debug)]
 pub(crate) struct WebSockets {
+    setup: Setup,
     client: reqwest::Client,
 }
 
 impl WebSockets {
-    pub(crate) fn new(setup: &Setup) -> Result<Self, PlatformError> {
+    pub(crate) fn new(setup: Setup) -> Result<Self, PlatformError> {
         let client = setup.client().pool_max_idle_per_host(0).build()?;
 
-        Ok(Self { client })
+        Ok(Self { setup, client })
     }
 
     /// Opens a WebSocket and carries messages both ways until one side ends it.
     pub(crate) async fn converse(
         &self,
-        request: WebSocketRequest,
+        mut request: WebSocketRequest,
         port: &mut Port,
     ) -> Result<Option<u16>, IoError> {
         let key = generate_key();
-        let answer = self.ask(&request, &key).await?;
+        let answer = self.ask(&mut request, &key).await?;
         let head = head(&answer);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             port.opened(head).await;
@@ -73,7 +74,7 @@ impl WebSockets {
 
     async fn ask(
         &self,
-        request: &WebSocketRequest,
+        request: &mut WebSocketRequest,
         key: &str,
     ) -> Result<reqwest::Response, IoError> {
         let mut builder = self
@@ -86,11 +87,10 @@ impl WebSockets {
         if !request.protocols.is_empty() {
             builder = builder.header("sec-websocket-protocol", request.protocols.join(", "));
         }
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
+        let headers = mem::take(&mut request.headers);
 
-        builder
+        self.setup
+            .add_headers(headers, builder)
             .send()
             .await
             .map_err(|error| failure::of_http(&error))
