@@ -96,6 +96,12 @@ impl Client {
             let guarantees = config.protocol.guarantees(*kind);
             config.opening && guarantees.is_some_and(|guarantees| guarantees.opening)
         });
+        let can_replay = transports.iter().all(|kind| {
+            let guarantees = config.protocol.guarantees(*kind);
+            guarantees.is_some_and(|guarantees| guarantees.resume == Resume::Position)
+        });
+        // What a pause costs is lost there, and a session's queue comes all at once.
+        let slack = if can_replay { 1 } else { SLACK };
         let head_start = if config.is_secure() {
             HEAD_START_SECURE
         } else {
@@ -123,8 +129,8 @@ impl Client {
             race: Race::new(transports.len(), opening, head_start),
             transports,
             channels: Channels::new(Bounds {
-                count: config.queue_count,
-                bytes: config.queue_bytes,
+                count: config.queue_count.saturating_mul(slack),
+                bytes: config.queue_bytes.saturating_mul(slack),
             }),
             publishes: Publishes::default(),
             connections: Vec::new(),
@@ -399,6 +405,8 @@ impl Client {
 
 /// Bytes of entropy in the name of a client's log.
 const LOG: usize = 6;
+/// How many times longer queues are where the server cannot go on from any position.
+const SLACK: usize = 16;
 /// Bytes of the longest channel name.
 const MOST_CHANNEL: usize = 255;
 /// A timer that comes so late was slept through.

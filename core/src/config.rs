@@ -25,7 +25,9 @@ pub struct Config {
     pub backoff_base: Duration,
     /// No delay is longer than this, unless the server asks for it; 30 s by default.
     pub backoff_cap: Duration,
-    /// A subscription with so many unfinished deliveries pauses until half of them are finished; 1,024 by default.
+    /// A subscription with so many unfinished deliveries pauses until half of them are finished; 1,024 by default. Sixteen
+    /// times as many where a pause costs events, because the server cannot go on from any position
+    /// ([`Resume`](crate::protocol::Resume)); so also for bytes.
     pub queue_count: usize,
     /// A subscription with so many unfinished bytes pauses until half of them are finished; 4 MiB by default.
     pub queue_bytes: usize,

@@ -1,6 +1,6 @@
 //! What a subscription was told, against what was published: numbered events.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Delivery, Subscription};
@@ -14,6 +14,9 @@ pub(crate) struct Story {
     /// The name of the events that count.
     name: &'static str,
     last: Option<u64>,
+    since: Option<Instant>,
+    /// The longest wait for a delivery.
+    longest: Duration,
     /// A gap was said since.
     has_gap: bool,
     pub(crate) events: u64,
@@ -37,9 +40,12 @@ impl Story {
 
     /// Waits for the next delivery; returns the event's number, or `None` for what does not count.
     pub(crate) async fn next(&mut self, events: &mut Subscription) -> Result<Option<u64>> {
+        let began = *self.since.get_or_insert_with(Instant::now);
         let next = timeout(PATIENCE, events.next())
             .await
             .with_context(|| format!("nothing came after {:?}", self.last))?;
+        self.longest = self.longest.max(began.elapsed());
+        self.since = None;
         match next.context("the subscription ended")?? {
             Delivery::Event(event) if *event.name == *self.name => {
                 let n = number(&event.data)?;
