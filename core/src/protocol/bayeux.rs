@@ -9,6 +9,7 @@
 mod climb;
 mod codec;
 mod cookies;
+mod cycle;
 mod dialogue;
 mod message;
 mod reading;

@@ -3,6 +3,7 @@
 mod moving;
 mod resuming;
 mod session;
+mod terms;
 
 use alloc::{
     boxed::Box,
