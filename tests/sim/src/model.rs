@@ -14,7 +14,7 @@ use crate::{
     adapter::{Told, Unfinished},
     channel::{Channel, Place},
     rule::{Broken, Rule},
-    server::{Asked, Confirmed, Servers},
+    server::{Confirmed, Servers},
 };
 
 pub(crate) use self::ledger::{Begins, Bounds, Wish};
@@ -59,11 +59,12 @@ impl Model {
             .ledgers
             .values()
             .filter(|ledger| ledger.channel == wish.channel);
-        // Who joins others gets what is under way to them.
-        let live = others.clone().filter(|ledger| ledger.is_of_now());
-        let reached = live.filter_map(Ledger::reached).max();
-        if let (Begins::Relative(Asked::Now, bounds), Some(reached)) = (&mut wish.begins, reached) {
-            bounds.0 = bounds.0.min(reached);
+        if let Begins::Relative(asked, bounds) = &mut wish.begins {
+            // Who joins others gets what is under way to them, even what was trimmed since they asked for the same start.
+            let joined = others.clone().filter(|ledger| ledger.may_be_joined(asked));
+            if let Some(reached) = joined.filter_map(Ledger::reached).max() {
+                bounds.0 = bounds.0.min(reached);
+            }
         }
         let is_alone = others.clone().next().is_none();
         self.ledgers.insert(id, Ledger::new(wish, is_alone));

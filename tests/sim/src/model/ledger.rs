@@ -84,9 +84,13 @@ impl Ledger {
         !self.has_ended
     }
 
-    /// Whether it began with what came next.
-    pub(crate) fn is_of_now(&self) -> bool {
-        matches!(self.wish.begins, Begins::Relative(Asked::Now, _))
+    /// Whether a subscription that begins with `asked` may be fed by what feeds this one.
+    pub(crate) fn may_be_joined(&self, asked: &Asked) -> bool {
+        match (&self.wish.begins, &self.position) {
+            (Begins::Relative(mine, _), Position::Relative(_)) => mine == asked,
+            (Begins::Relative(Asked::Now, _), _) => *asked == Asked::Now,
+            (Begins::After(_) | Begins::Relative(..) | Begins::Snapshot, _) => false,
+        }
     }
 
     pub(crate) fn has_hook(&self) -> bool {
