@@ -5,12 +5,16 @@ mod array;
 mod lines;
 #[cfg(feature = "nchan")]
 mod multipart;
+#[cfg(feature = "socketio")]
+mod records;
 mod sse;
 
 #[cfg(feature = "bayeux")]
 pub(crate) use self::array::Array;
 #[cfg(feature = "nchan")]
 pub(crate) use self::multipart::Multipart;
+#[cfg(feature = "socketio")]
+pub(crate) use self::records::Records;
 pub(crate) use self::{lines::Lines, sse::Sse};
 use crate::{Payload, Reason};
 

@@ -9,6 +9,8 @@ mod nchan;
 mod phoenix;
 #[cfg(any(feature = "bayeux", feature = "phoenix", feature = "socketio"))]
 mod roster;
+#[cfg(feature = "socketio")]
+mod socketio;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{any::Any, fmt, time::Duration};
@@ -20,6 +22,8 @@ pub use self::downlink::Downlink;
 pub use self::nchan::Nchan;
 #[cfg(feature = "phoenix")]
 pub use self::phoenix::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
+#[cfg(feature = "socketio")]
+pub use self::socketio::{Rooms, SocketIo};
 use crate::{
     Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
     Text, TransportKind,
@@ -69,6 +73,8 @@ const ALL: &[(&str, Parse)] = &[
     ("nchan", Nchan::parse),
     #[cfg(feature = "phoenix")]
     ("phoenix", Phoenix::parse),
+    #[cfg(feature = "socketio")]
+    ("socket.io", SocketIo::parse),
 ];
 
 /// No protocol has this name, or none of this name has this option.

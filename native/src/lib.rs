@@ -59,6 +59,8 @@ pub mod protocol {
     };
     #[cfg(feature = "phoenix")]
     pub use downlink_core::protocol::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
+    #[cfg(feature = "socketio")]
+    pub use downlink_core::protocol::{Rooms, SocketIo};
 }
 
 pub use crate::{

@@ -133,15 +133,27 @@ impl Roster {
 
     /// The server goes on with all channels that were joined in the session before this one: nothing is missing.
     pub(super) fn on_resumed(&mut self, before: &Self, out: &mut Out) {
-        for index in 0..self.channels.len() {
-            let channel = &mut self.channels[index];
-            let old = before.find(&channel.name).map(|old| &before.channels[old]);
-            if let Some(old) = old.filter(|old| old.is_joined) {
-                channel.at = old.at;
-                channel.is_joined = true;
-                self.confirm(index, out);
-            }
+        for name in before.joined() {
+            self.on_channel_resumed(name, before, out);
         }
+    }
+
+    /// The same of one channel; returns whether it was joined, and is wanted.
+    pub(super) fn on_channel_resumed(
+        &mut self,
+        channel: &str,
+        before: &Self,
+        out: &mut Out,
+    ) -> bool {
+        let old = before.find(channel).map(|old| &before.channels[old]);
+        let (Some(index), Some(old)) = (self.find(channel), old.filter(|old| old.is_joined)) else {
+            return false;
+        };
+        self.channels[index].at = old.at;
+        self.channels[index].is_joined = true;
+        self.confirm(index, out);
+
+        true
     }
 
     /// Counts on from the session before this one.

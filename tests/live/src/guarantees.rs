@@ -67,6 +67,8 @@ const SERVERS: &[(&str, &str)] = &[
     ("Faye", "bayeux"),
     ("Nchan", "nchan,poll=/poll,publish=/pub"),
     ("Phoenix", "phoenix"),
+    ("Socket.IO", "socket.io"),
+    ("Socket.IO with recovery", "socket.io,recovery"),
 ];
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::{
 
 /// All that can run here.
 pub(crate) fn all() -> Vec<&'static dyn Kind> {
-    let mut all: Vec<&dyn Kind> = vec![&CometD, &Faye, &Nchan];
+    let mut all: Vec<&dyn Kind> = vec![&CometD, &Faye, &Nchan, &SocketIo];
     if env::var_os(PHOENIX_URL).is_some() {
         all.push(&Phoenix);
     }
@@ -147,6 +147,45 @@ impl Kind for Phoenix {
 
     fn event(&self) -> &'static str {
         "shout"
+    }
+}
+
+struct SocketIo;
+
+impl Kind for SocketIo {
+    fn name(&self) -> &'static str {
+        "socket.io"
+    }
+
+    fn protocol(&self, _origin: &str) -> Arc<dyn Protocol> {
+        spoken("socket.io,join=join,leave=leave,event=message,publish=publish,recovery")
+    }
+
+    fn path(&self) -> String {
+        "/socket.io/".into()
+    }
+
+    fn start(&self, site: &Site, port: u16, _folder: &str) -> Result<Start> {
+        let mut command = site.node("servers/socketio.js");
+        command.args([&port.to_string(), HOLD]);
+
+        Ok(Start::Command(command))
+    }
+
+    fn mouth(&self) -> Mouth {
+        Mouth::Standard
+    }
+
+    fn channel(&self, n: usize) -> String {
+        format!("room-{n}")
+    }
+
+    fn private(&self) -> &'static str {
+        "private-x"
+    }
+
+    fn peer(&self) -> Option<&'static str> {
+        Some("peers/socketio.js")
     }
 }
 

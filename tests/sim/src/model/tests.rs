@@ -8,7 +8,7 @@ use downlink_core::{
 };
 
 use super::*;
-use crate::{adapter, schedule::Setup};
+use crate::{adapter, schedule::Setup, server::Asked};
 
 #[test]
 fn a_faithful_history_is_accepted() {
