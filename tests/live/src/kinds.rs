@@ -223,6 +223,10 @@ impl Kind for Nchan {
         format!("room-{n}")
     }
 
+    fn says_nothing(&self, transport: TransportKind) -> bool {
+        matches!(transport, TransportKind::LongPoll | TransportKind::Poll)
+    }
+
     fn private(&self) -> &'static str {
         "private/x"
     }

@@ -56,6 +56,11 @@ pub(crate) trait Kind: Send + Sync {
         ""
     }
 
+    /// Whether it says over `transport` that there is nothing by a head that nothing follows: none of it can be swallowed.
+    fn says_nothing(&self, _transport: TransportKind) -> bool {
+        false
+    }
+
     /// The official client that reads a channel, if there is one that works like a user's.
     fn peer(&self) -> Option<&'static str> {
         None
