@@ -3,7 +3,7 @@
 mod line;
 mod witness;
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use self::{line::Line, witness::Witness};
@@ -14,9 +14,9 @@ use super::{
     url_of,
 };
 use crate::{
-    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Retry, Reuse, Start,
-    TransportKind, WebSocketRequest,
-    protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Uptake, Wanted},
+    Cursor, Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Retry, Reuse,
+    Start, TransportKind, WebSocketRequest,
+    protocol::{Codec, Fact, FeedId, Intent, Lane, Out, Plan, Ticket, Uptake, Wanted},
 };
 
 /// A connection.
@@ -31,6 +31,8 @@ pub(super) struct Lines {
     waiting: Vec<Wanted>,
     /// What was denied before anything got through: by the server, or by a hop.
     denied: Vec<(FeedId, Reason)>,
+    /// What the connection before this one left.
+    left: Arc<Vec<Last>>,
     evidence: Evidence,
     /// It is not needed before a frame has come.
     is_spare: bool,
@@ -38,6 +40,14 @@ pub(super) struct Lines {
     witness: Option<Witness>,
     next_lane: u64,
     messages: Vec<Message>,
+}
+
+/// The last message of a channel.
+#[derive(Clone)]
+struct Last {
+    feed: FeedId,
+    at: Cursor,
+    data: Payload,
 }
 
 /// What is known of the path.
@@ -67,6 +77,10 @@ impl Lines {
             lines: Vec::new(),
             waiting,
             denied: Vec::new(),
+            left: plan
+                .ticket
+                .and_then(|ticket| ticket.clone().downcast().ok())
+                .unwrap_or_default(),
             evidence: Evidence::Nothing,
             is_spare: plan.is_spare,
             witness: None,
@@ -85,8 +99,10 @@ impl Lines {
     }
 
     fn begin(&mut self, wanted: Wanted, out: &mut Out, now: Instant) {
+        let mut log = id::cursor(0);
         let (at, expects) = match &wanted.start {
-            Start::After(cursor) if cursor.is_of_same_log(&id::cursor(0)) => {
+            Start::After(cursor) if id::is_in(cursor) => {
+                log = cursor.clone();
                 (Some(cursor.seq()), !id::is_made_up(cursor.seq()))
             }
             // Another server's position: whatever comes, something may be missing before it.
@@ -96,16 +112,21 @@ impl Lines {
             Start::Last(_) => {
                 out.facts.push(Fact::Refused {
                     feed: wanted.feed,
-                    reason: refused("start", Retry::Never),
+                    reason: Reason::Unsupported,
                 });
                 return;
             }
         };
+        let left = self.left.iter();
+        let last = left.filter(|last| expects && last.feed == wanted.feed && last.at == log);
+        let last = last.map(|last| last.data.clone()).next();
         let lane = self.new_lane();
         self.lines.push(Line {
             lane,
             is_resumed: matches!(wanted.start, Start::After(_)),
             wanted,
+            log,
+            last,
             at,
             expects,
             is_confirmed: false,
@@ -488,6 +509,20 @@ impl Codec for Lines {
         self.schedule(out);
 
         Uptake::Taken
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
+        let lines = self.lines.iter().filter_map(|line| {
+            Some(Last {
+                feed: line.wanted.feed,
+                at: line.log.at(line.at?),
+                data: line.last.clone()?,
+            })
+        });
+        let waiting = |last: &&Last| self.waiting.iter().any(|wanted| wanted.feed == last.feed);
+        let unused = self.left.iter().filter(waiting).cloned();
+
+        Some(Arc::new(lines.chain(unused).collect::<Vec<_>>()))
     }
 
     fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {

@@ -52,7 +52,23 @@ pub(super) fn time(at: u64) -> Duration {
 
 /// The cursor of a number.
 pub(super) fn cursor(at: u64) -> Cursor {
-    Cursor::new(Arc::from(LOG), at)
+    Cursor::new(Arc::from(LOGS[0]), at)
+}
+
+/// Whether the number of a cursor is one of these.
+pub(super) fn is_in(cursor: &Cursor) -> bool {
+    LOGS.into_iter().any(|log| is_of(cursor, log))
+}
+
+/// The same number in another log: a server that forgot its messages gives their ids again.
+pub(super) fn again(cursor: &Cursor) -> Cursor {
+    let other = LOGS.into_iter().find(|log| !is_of(cursor, log));
+
+    Cursor::new(Arc::from(other.unwrap_or_default()), cursor.seq())
+}
+
+fn is_of(cursor: &Cursor, log: &str) -> bool {
+    cursor.is_of_same_log(&Cursor::new(Arc::from(log), 0))
 }
 
 fn pack(seconds: u64, tag: u64) -> Option<u64> {
@@ -92,7 +108,7 @@ pub(super) fn read_date(date: &str) -> Option<u64> {
     Some((days - DAYS_TO_1970) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-const LOG: &str = "nchan";
+const LOGS: [&str; 2] = ["nchan", "nchan-again"];
 const DAYS_TO_1970: u64 = 719_468;
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

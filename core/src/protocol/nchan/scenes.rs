@@ -1,13 +1,15 @@
 //! What a connection does, by what the real server says.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use super::{Nchan, id};
 use crate::{
     Certainty, Head, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Retry, Reuse, Role,
     Start, TransportKind,
-    protocol::{Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Uptake, Wanted},
+    protocol::{
+        Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted,
+    },
 };
 
 struct Scene {
@@ -18,6 +20,10 @@ struct Scene {
 
 impl Scene {
     fn new(transport: TransportKind, wanted: &[Wanted]) -> Self {
+        Self::with(transport, wanted, None)
+    }
+
+    fn with(transport: TransportKind, wanted: &[Wanted], ticket: Option<&Ticket>) -> Self {
         let nchan = Nchan::new().poll("http://a/poll").publish("http://a/pub");
         let codec = nchan.open(Plan {
             url: "http://a/sub",
@@ -25,7 +31,7 @@ impl Scene {
             role: Role::Start,
             is_spare: false,
             wanted,
-            ticket: None,
+            ticket,
             log: &"log".into(),
             session: &[0; 16],
             reuse: Reuse::Any,
@@ -207,6 +213,56 @@ fn a_history_that_was_trimmed_is_a_gap() {
             event(1, "9:2", "9:1", "", "one\ntwo"),
         ]
     );
+}
+
+#[test]
+fn a_server_that_forgot_and_counts_again_in_the_same_second_is_found_out() {
+    let mut scene = Scene::new(TransportKind::WebSocket, &[wanted(1, "a", Start::Earliest)]);
+    let (lane, _) = scene.asked_one();
+    scene.open_socket(lane);
+    scene.hear_bytes(lane, "id: 5:1\n\nli\r\nne");
+    scene.told();
+    let ticket = scene.codec.ticket();
+
+    for (data, is_same) in [("li\ndata: ne", true), ("other", false)] {
+        let wanted = [wanted(1, "a", after("5:1"))];
+        let mut scene = Scene::with(TransportKind::Sse, &wanted, ticket.as_ref());
+        let (lane, url) = scene.asked_one();
+        assert_eq!(url, "http://a/sub/a?last_event_id=5%3A0");
+        scene.hear_head(lane, 200, &[DATE]).unwrap();
+        scene.hear_bytes(lane, &format!(": hi\n\nid: 5:1\ndata: {data}\n\n"));
+        if is_same {
+            assert_eq!(scene.told(), [subscribed(1, "5:1")]);
+            continue;
+        }
+        let place = |id| id::again(&id::cursor(id::read(id).unwrap()));
+        assert_eq!(
+            scene.told(),
+            [
+                Fact::Gap {
+                    feed: FeedId::new(1),
+                    to: place("5:0"),
+                    certainty: Certainty::Possible,
+                    why: "restarted".into()
+                },
+                event(1, "5:1", "5:0", "", "other"),
+            ]
+        );
+
+        // From there it goes on like any other.
+        let wanted = [Wanted {
+            start: Start::After(place("5:1")),
+            ..wanted[0].clone()
+        }];
+        let ticket = scene.codec.ticket();
+        let mut scene = Scene::with(TransportKind::Sse, &wanted, ticket.as_ref());
+        let (lane, _) = scene.asked_one();
+        scene.hear_head(lane, 200, &[DATE]).unwrap();
+        scene.hear_bytes(lane, ": hi\n\nid: 5:1\ndata: other\n\n");
+        let at = place("5:1");
+        let feed = FeedId::new(1);
+        assert_eq!(scene.told(), [Fact::Subscribed { feed, at }]);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::super::{
     reader::{Message, Reader},
 };
 use crate::{
-    Certainty, Cursor, Instant, Text,
+    Certainty, Cursor, Instant, Payload, Text,
     protocol::{Fact, Lane, Out, Wanted},
 };
 
@@ -15,6 +15,10 @@ pub(super) struct Line {
     pub(super) wanted: Wanted,
     /// The last message, or where the next one is awaited; `None` until the server's clock says.
     pub(super) at: Option<u64>,
+    /// The log that `at` is a position of.
+    pub(super) log: Cursor,
+    /// What the message at `at` says, if that is known.
+    pub(super) last: Option<Payload>,
     /// The message at `at` is asked for again: it proves the path, and that nothing behind it is missing.
     pub(super) expects: bool,
     pub(super) is_confirmed: bool,
@@ -47,8 +51,15 @@ impl Line {
             data,
         } = message;
         let at = self.at.unwrap_or_default();
-        if seq <= at {
-            if self.expects && seq == at {
+        let is_repeated = seq == at && self.expects;
+        // Another message of this id: the server forgot all, and counts again, in the same second.
+        let is_forgotten = is_repeated
+            && self
+                .last
+                .as_ref()
+                .is_some_and(|last| !is_alike(last, &data));
+        if seq <= at && !is_forgotten {
+            if is_repeated {
                 self.expects = false;
                 self.confirm(at, out);
             }
@@ -59,15 +70,19 @@ impl Line {
         let was_trimmed = core::mem::take(&mut self.expects)
             || self.is_resumed && id::is_made_up(at) && id::time(seq).as_secs() < self.clock;
         let is_hole = at > 0 && (self.is_resumed || !id::is_made_up(at)) && !id::follows(at, seq);
+        if is_forgotten {
+            self.log = id::again(&self.log);
+        }
         if was_trimmed {
             self.is_confirmed = true;
             out.facts.push(Fact::Gap {
                 feed: self.wanted.feed,
-                to: id::cursor(seq - 1),
+                to: self.log.at(seq - 1),
                 certainty: Certainty::Possible,
-                why: Text::from("trimmed"),
+                why: Text::from(if is_forgotten { "restarted" } else { "trimmed" }),
             });
         }
+        self.last = Some(data.clone());
         self.at = Some(seq);
         out.facts.push(Fact::Event {
             feed: self.wanted.feed,
@@ -85,10 +100,16 @@ impl Line {
         if core::mem::replace(&mut self.is_confirmed, true) {
             return;
         }
-        let at: Cursor = id::cursor(at);
         out.facts.push(Fact::Subscribed {
             feed: self.wanted.feed,
-            at,
+            at: self.log.at(at),
         });
     }
+}
+
+/// Whether two transports can have shown the same message so: an event stream has one line break for all.
+fn is_alike(one: &[u8], other: &[u8]) -> bool {
+    let is_text = |byte: &&u8| !matches!(byte, b'\r' | b'\n');
+
+    one.iter().filter(is_text).eq(other.iter().filter(is_text))
 }
