@@ -42,7 +42,7 @@ pub enum Reason {
     TooLarge,
     /// The connection was lost before the server's answer: it may have taken effect, or not.
     Unanswered,
-    /// The server has no way to do that over this transport.
+    /// The server has no way to do that over this transport: to take a publish, or to begin where a subscription should.
     Unsupported,
     /// Moving to it would have cost events.
     WouldLose,
@@ -175,7 +175,9 @@ impl fmt::Display for Reason {
             Self::Unanswered => f.write_str(
                 "the connection was lost before the server answered: ask the server whether it took effect",
             ),
-            Self::Unsupported => f.write_str("this server takes no publishes over this transport"),
+            Self::Unsupported => f.write_str(
+                "this server cannot do that: see what its protocol can keep, and where a subscription may begin",
+            ),
             Self::TooLarge => f.write_str(
                 "a frame is larger than the limit: raise `max_payload`, or send less at once",
             ),

@@ -39,7 +39,8 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec>;
 }
 
-/// Returns the protocol that `spec` names: a name and options, as in `nchan,poll=https://example.org/poll/{channel}`.
+/// Returns the protocol that `spec` names: a name and options, as in `nchan,poll=https://example.org/poll/{channel}`. A comma
+/// in braces, as of a JSON object, is part of an option.
 ///
 /// # Errors
 /// [`UnknownProtocol`], for another name or option.
@@ -49,8 +50,16 @@ pub fn by_name(spec: &str) -> Result<Arc<dyn Protocol>, UnknownProtocol> {
         .iter()
         .find(|(known, _)| *known == name)
         .ok_or(UnknownProtocol)?;
+    let mut depth = 0_usize;
     let mut options = options
-        .split(',')
+        .split(|char| {
+            match char {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            char == ',' && depth == 0
+        })
         .filter(|option| !option.is_empty())
         .map(|option| option.split_once('=').unwrap_or((option, "")));
 
@@ -347,4 +356,25 @@ pub enum Fact {
         /// After a loss that it did not announce, spread reconnects over this.
         spread: Duration,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_has_a_name_and_options_that_it_knows() {
+        for spec in ["", "downlink,", "downlinks", "downlink,x", ",downlink"] {
+            let is_known = by_name(spec).is_ok();
+            assert_eq!(is_known, spec == "downlink,", "{spec}");
+        }
+        assert!(names().all(|name| by_name(name).is_ok()));
+    }
+
+    #[cfg(feature = "bayeux")]
+    #[test]
+    fn a_comma_in_braces_is_no_end_of_an_option() {
+        assert!(by_name(r#"bayeux,ext={"a":{"b":1},"c":"d,e"},ack"#).is_ok());
+        assert!(by_name(r#"bayeux,ext={"a":1},c"#).is_err());
+    }
 }

@@ -9,7 +9,7 @@
 
 mod scene;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use downlink_core::{IoId, Outcome, Reason, Start, State, TransportKind, protocol::Bayeux};
 use scene::{Scene, Via};
@@ -89,6 +89,20 @@ fn who_loses_the_race_subscribes_to_nothing() {
         .map(|message| message["channel"].clone())
         .collect();
     assert_eq!(channels, ["/meta/subscribe", "/meta/connect"]);
+}
+
+#[test]
+fn a_start_that_needs_a_history_ends_at_once() {
+    for (id, start) in (10..).zip([
+        Start::Earliest,
+        Start::Last(3),
+        Start::Since(Duration::from_secs(3)),
+    ]) {
+        let (mut scene, _) = polling(Bayeux::new(), false);
+        scene.subscribe(id, "/room", start);
+        assert_eq!(scene.ended(id), Some(Reason::Unsupported));
+        assert_eq!(scene.ended(1), None);
+    }
 }
 
 #[test]

@@ -396,9 +396,15 @@ impl Client {
             }
         }
         if !missing.is_empty() {
+            // The codec may know the answer at once.
+            self.channels.ask(id, &missing);
             match self.tell(id, Intent::Subscribe(&missing)) {
-                Uptake::Taken => self.channels.ask(id, &missing),
-                Uptake::NeedsSuccessor | Uptake::Unsupported => uptake = Uptake::NeedsSuccessor,
+                Uptake::Taken => {}
+                Uptake::NeedsSuccessor | Uptake::Unsupported => {
+                    let feeds: Vec<_> = missing.iter().map(|wanted| wanted.feed).collect();
+                    self.channels.retract(id, &feeds);
+                    uptake = Uptake::NeedsSuccessor;
+                }
             }
         }
 

@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{Fact, FeedId, Out, Wanted};
-use crate::{Certainty, Cursor, Payload, Reason, Retry, Start, Text};
+use crate::{Certainty, Cursor, Payload, Reason, Start, Text};
 
 /// The channels of one session, each asked for once, and the feeds that share them.
 ///
@@ -64,10 +64,7 @@ impl Roster {
                     // There is no history to begin with.
                     out.facts.push(Fact::Refused {
                         feed: wish.feed,
-                        reason: Reason::Refused {
-                            code: "start".into(),
-                            retry: Retry::Never,
-                        },
+                        reason: Reason::Unsupported,
                     });
                     continue;
                 }
