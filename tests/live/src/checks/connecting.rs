@@ -103,7 +103,7 @@ impl Stage<'_> {
         Ok(milliseconds(took))
     }
 
-    /// The server refuses a channel, and no other.
+    /// The server refuses a channel, and no other; a start that it cannot have is refused for it.
     pub(super) async fn denied(self) -> Result<String> {
         let client = self.client()?;
         let mut private = client.subscribe(self.server.kind.private(), Start::Now);
@@ -113,6 +113,12 @@ impl Stage<'_> {
         let refusal = timeout(PATIENCE, private.next()).await?;
         let Some(Err(Reason::Refused { code, .. })) = refusal else {
             bail!("the channel was not refused: {refusal:?}");
+        };
+        // No server here can count from the end of a history.
+        let mut counted = client.subscribe(self.server.kind.channel(1), Start::Last(2));
+        let refusal = timeout(PATIENCE, counted.next()).await?;
+        let Some(Err(Reason::Unsupported)) = refusal else {
+            bail!("a start was not refused: {refusal:?}");
         };
         let mut n = 0;
         let mut ticks = interval(Duration::from_millis(50));
