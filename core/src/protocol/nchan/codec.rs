@@ -130,7 +130,8 @@ impl Lines {
             at,
             expects,
             is_confirmed: false,
-            clock: 0,
+            since: None,
+            clock: None,
             owes: None,
             greets: self.transport == TransportKind::LongPoll && !expects,
             heard: now,
@@ -207,6 +208,7 @@ impl Lines {
             // The channel was deleted, or the server goes down: either way it may be there again.
             410 => {
                 self.resolve(index, head, out);
+                self.lines[index].clock = None;
                 self.lines[index].ask_again();
                 self.prove(Evidence::Frame, out, now);
                 return Ok(());
@@ -235,7 +237,8 @@ impl Lines {
     fn resolve(&mut self, index: usize, head: &Head, out: &mut Out) {
         let line = &mut self.lines[index];
         let clock = head.header("date").and_then(id::read_date);
-        line.clock = clock.unwrap_or_default();
+        line.clock = clock;
+        line.since = line.since.or(clock);
         let at = *line.at.get_or_insert_with(|| {
             let age = match &line.wanted.start {
                 Start::Since(age) => age.as_secs(),
@@ -357,6 +360,7 @@ impl Lines {
             return Ok(());
         }
         let reader = line.reader.take();
+        let clock = line.clock.take();
         let has_answered = match (self.transport, result) {
             (_, Ok(code)) if self.evidence == Evidence::Nothing => return Err(Reason::Ended(code)),
             (_, Ok(_)) => true,
@@ -395,6 +399,11 @@ impl Lines {
                 | TransportKind::WebSocket,
             ) => line.ask_again(),
         }
+        line.since = match self.transport {
+            // Nothing was there but what it brought.
+            TransportKind::LongPoll | TransportKind::Poll => clock,
+            TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket => None,
+        };
         if pause.is_zero() {
             self.ask(index, Reuse::Any, out, now);
         } else {

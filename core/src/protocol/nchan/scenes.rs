@@ -597,6 +597,37 @@ fn what_was_kept_while_nobody_read_and_nothing_was_known_is_a_possible_gap() {
 }
 
 #[test]
+fn between_two_polls_nothing_is_missing_unless_one_failed() {
+    for (fails, told) in [(false, 1), (true, 2)] {
+        let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", Start::Now)]);
+        let (lane, _) = scene.asked_one();
+        scene.hear_head(lane, 304, &[DATE]).unwrap();
+        scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+        assert_eq!(scene.told(), [subscribed(1, "1795373629:32767")]);
+
+        scene.now = scene.out.wake.unwrap();
+        scene
+            .codec
+            .handle_timeout(&mut scene.out, scene.now)
+            .unwrap();
+        if fails {
+            let cut = IoEvent::Finished(Err(crate::IoError::Cut));
+            scene.hear(lane, cut).unwrap();
+        }
+        let later = ("date", "Sun, 22 Nov 2026 18:53:52 GMT");
+        let id = [
+            ("last-modified", "Sun, 22 Nov 2026 18:53:51 GMT"),
+            ("etag", "3"),
+        ];
+        scene.hear_head(lane, 200, &[later, id[0], id[1]]).unwrap();
+        scene.hear_bytes(lane, "x");
+        scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
+
+        assert_eq!(scene.told().len(), told);
+    }
+}
+
+#[test]
 fn without_a_channel_there_is_nothing_to_ask() {
     let mut scene = Scene::new(TransportKind::WebSocket, &[]);
 

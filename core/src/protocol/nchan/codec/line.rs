@@ -24,8 +24,10 @@ pub(super) struct Line {
     pub(super) is_confirmed: bool,
     /// It was read before: what was sent since may be gone.
     pub(super) is_resumed: bool,
-    /// The server's clock when it began to send, in seconds.
-    pub(super) clock: u64,
+    /// What is older, by the server's clock in seconds, should have come before.
+    pub(super) since: Option<u64>,
+    /// The server's clock in the answer that is under way.
+    pub(super) clock: Option<u64>,
     /// It kept a message from us: when that is a failure.
     pub(super) owes: Option<Instant>,
     /// A held answer has no head before there is a message: another request comes first, for the path and the clock.
@@ -42,6 +44,7 @@ impl Line {
     pub(super) fn ask_again(&mut self) {
         self.expects = self.at.is_some_and(|at| !id::is_made_up(at));
         self.is_resumed = true;
+        self.since = None;
     }
 
     pub(super) fn on_message(&mut self, message: Message, out: &mut Out) {
@@ -66,9 +69,13 @@ impl Line {
             return;
         }
         // The last message is no longer kept, nor may be others that followed it; or there was none, and this one is older
-        // than the connection.
+        // than the answer that should have had it.
         let was_trimmed = core::mem::take(&mut self.expects)
-            || self.is_resumed && id::is_made_up(at) && id::time(seq).as_secs() < self.clock;
+            || self.is_resumed
+                && id::is_made_up(at)
+                && self
+                    .since
+                    .is_some_and(|since| id::time(seq).as_secs() < since);
         let is_hole = at > 0 && (self.is_resumed || !id::is_made_up(at)) && !id::follows(at, seq);
         if is_forgotten {
             self.log = id::again(&self.log);
