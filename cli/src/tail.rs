@@ -34,8 +34,8 @@ pub(crate) struct Tail {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// What the server speaks, with options: downlink, nchan[,poll=URL][,publish=URL], bayeux[,ack][,ext=JSON], phoenix,
-    /// socket.io[,recovery][,join=NAME]… (docs/servers.md has all)
+    /// What the server speaks, and its options (docs/servers.md): bayeux, downlink, nchan, phoenix, socket.io, or as in
+    /// nchan,poll=URL,publish=URL
     #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
     protocol: Arc<dyn Protocol>,
     /// Use only these: websocket, sse, stream, long-poll, poll
