@@ -221,8 +221,10 @@ impl Lines {
         line.failures = 0;
         line.reader = Some(reader);
         match self.transport {
-            // The answer to this very request.
-            TransportKind::LongPoll | TransportKind::Poll => self.prove(Evidence::Frame, out, now),
+            // A message follows, or is swallowed.
+            TransportKind::LongPoll | TransportKind::Poll => {
+                line.owes.get_or_insert(now + PATIENCE);
+            }
             // Where nothing is expected there is no more to be had.
             TransportKind::Stream | TransportKind::WebSocket if !self.lines[index].expects => {
                 self.prove(Evidence::Head, out, now);
@@ -361,6 +363,12 @@ impl Lines {
         }
         let reader = line.reader.take();
         let clock = line.clock.take();
+        let message = reader.filter(|_| result.is_ok()).and_then(Reader::finish);
+        if message.is_some() {
+            self.prove(Evidence::Frame, out, now);
+        }
+        let line = &mut self.lines[index];
+        line.owes = None;
         let has_answered = match (self.transport, result) {
             (_, Ok(code)) if self.evidence == Evidence::Nothing => return Err(Reason::Ended(code)),
             (_, Ok(_)) => true,
@@ -377,7 +385,6 @@ impl Lines {
             self.ask(index, Reuse::Fresh, out, now);
             return Ok(());
         }
-        let message = reader.and_then(Reader::finish);
         let pause = match self.transport {
             TransportKind::LongPoll if message.is_some() => Duration::ZERO,
             TransportKind::Poll if message.is_some() => Duration::ZERO,

@@ -406,6 +406,26 @@ fn a_poll_that_finds_nothing_waits() {
 }
 
 #[test]
+fn a_message_that_does_not_follow_its_head_is_missed_soon() {
+    let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", after("5:3"))]);
+    let (lane, _) = scene.asked_one();
+    let last = [
+        ("last-modified", "Thu, 01 Jan 1970 00:00:05 GMT"),
+        ("etag", "3"),
+    ];
+    scene.hear_head(lane, 200, &last).unwrap();
+    assert!(!scene.is_proven());
+    scene.now = scene.out.wake.unwrap();
+    assert_eq!(scene.now.since_epoch().as_secs(), 3);
+    let late = scene.codec.handle_timeout(&mut scene.out, scene.now);
+    assert_eq!(late, Err(Reason::Late));
+
+    scene.hear_bytes(lane, "x");
+    assert!(scene.is_proven());
+    assert_eq!(scene.out.wake, None);
+}
+
+#[test]
 fn a_poll_after_a_pause_asks_for_the_last_message_again() {
     let mut scene = Scene::new(TransportKind::Poll, &[wanted(1, "a", after("5:3"))]);
     let last = [
