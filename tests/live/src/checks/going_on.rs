@@ -141,6 +141,7 @@ impl Stage<'_> {
         let mut n = 0;
         self.begin(&mut events, &mut story, &mut n).await?;
         let channel = self.server.kind.channel(0);
+        story.until(&mut events, n - 1).await?;
         // The first of these makes the server forget the others.
         self.server.publish_briefly(&channel, &data(n));
         story.until(&mut events, n).await?;
