@@ -108,8 +108,10 @@ impl Connection {
     }
 
     fn end_predecessor(&mut self, out: &mut Out, now: Instant) {
-        if let Some(sid) = self.session.predecessor_to_end() {
-            let url = url_of(&self.url, TransportKind::LongPoll, Some(&sid));
+        if self.farewell.is_none()
+            && let Some(sid) = self.session.predecessor()
+        {
+            let url = url_of(&self.url, TransportKind::LongPoll, Some(sid));
             out.requests.push((FAREWELL, post(url, CLOSE.into())));
             self.farewell = Some(Farewell {
                 answer: Answer::Awaited,

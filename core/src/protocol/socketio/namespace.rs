@@ -164,21 +164,12 @@ impl Known {
 pub(super) struct Left {
     pub(super) roster: Arc<Roster>,
     pub(super) known: Vec<Known>,
-    pub(super) predecessor: Predecessor,
-}
-
-/// The session of Engine.IO that may be connected to the namespaces that are known.
-///
-/// The server may take it for alive when the client has lost it. A server (4.8.4) that is asked for a namespace a second
-/// time then has two of a name, and when it ends the old one it also takes the new one out of all rooms, in silence. So
-/// that one is ended first.
-#[derive(Clone)]
-pub(super) enum Predecessor {
-    /// It was asked to end.
-    Ending(Box<str>),
-    Lives(Box<str>),
-    /// There is none that matters.
-    Settled,
+    /// The session of Engine.IO that may be connected to them.
+    ///
+    /// The server may take it for alive when the client has lost it. A server (4.8.4) that is asked for a namespace a second
+    /// time then has two of a name, and when it ends the old one it also takes the new one out of all rooms, in silence. So
+    /// that one is ended first.
+    pub(super) predecessor: Option<Box<str>>,
 }
 
 /// What a namespace is connected with: the application's object, and what is known of the old session.

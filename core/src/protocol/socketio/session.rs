@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::{
     Rooms, SocketIo,
     attachments::Assembly,
-    namespace::{Backlog, Known, Left, Namespace, Outgoing, Phase, Predecessor, Role, credentials},
+    namespace::{Backlog, Known, Left, Namespace, Outgoing, Phase, Role, credentials},
     packet::{self, DEFAULT_NAMESPACE, Kind, arguments, event, json, quoted},
     requests::{Purpose, Requests, refused},
 };
@@ -24,7 +24,8 @@ pub(super) struct Session {
     namespaces: Vec<Namespace>,
     /// What the session before this one left, and the server has not answered to yet.
     known: Vec<Known>,
-    predecessor: Predecessor,
+    /// See [`Left::predecessor`]; `None`: it is over.
+    predecessor: Option<Box<str>>,
     requests: Requests,
     assembly: Option<Assembly>,
     /// When to tell more of what waits.
@@ -40,7 +41,7 @@ impl Session {
     pub(super) fn new(settings: SocketIo, plan: &Plan<'_>) -> Self {
         let mut roster = Roster::new(plan.log.clone());
         let mut known = Vec::new();
-        let mut predecessor = Predecessor::Settled;
+        let mut predecessor = None;
         if let Some(left) = plan.ticket.and_then(|ticket| ticket.downcast_ref::<Left>()) {
             roster.continue_count(&left.roster);
             known.clone_from(&left.known);
@@ -68,14 +69,11 @@ impl Session {
         let mut known = self.known.clone();
         let namespaces = self.namespaces.iter();
         known.extend(namespaces.filter_map(|namespace| Known::new(namespace, &roster)));
-        let predecessor = match (&self.predecessor, sid) {
-            _ if known.is_empty() => Predecessor::Settled,
-            // Nothing was connected beside it.
-            (Predecessor::Ending(old) | Predecessor::Lives(old), _) => {
-                Predecessor::Lives(old.clone())
-            }
-            (Predecessor::Settled, Some(sid)) => Predecessor::Lives(sid.into()),
-            (Predecessor::Settled, None) => Predecessor::Settled,
+        let predecessor = if known.is_empty() {
+            None
+        } else {
+            // Before it is over nothing is connected beside it.
+            self.predecessor.clone().or_else(|| sid.map(Into::into))
         };
 
         Arc::new(Left {
@@ -85,18 +83,11 @@ impl Session {
         })
     }
 
-    /// Returns the session that is to be ended before this one connects to anything; once.
-    pub(super) fn predecessor_to_end(&mut self) -> Option<Box<str>> {
-        let Predecessor::Lives(sid) = &self.predecessor else {
-            return None;
-        };
-        if self.namespaces.is_empty() {
-            return None;
-        }
-        let sid = sid.clone();
-        self.predecessor = Predecessor::Ending(sid.clone());
-
-        Some(sid)
+    /// Returns the session that has to be over before this one connects to anything, once it wants to.
+    pub(super) fn predecessor(&self) -> Option<&str> {
+        self.predecessor
+            .as_deref()
+            .filter(|_| !self.namespaces.is_empty())
     }
 
     /// It `is_over`, or nobody knows.
@@ -104,7 +95,7 @@ impl Session {
         if !is_over {
             self.known.retain(Known::is_fresh);
         }
-        self.predecessor = Predecessor::Settled;
+        self.predecessor = None;
         let names: Vec<_> = self
             .namespaces
             .iter()
@@ -145,10 +136,7 @@ impl Session {
 
     pub(super) fn publish(&mut self, message: &Message, out: &mut Out, now: Instant) {
         if let Err(reason) = self.emit(message, out, now) {
-            out.facts.push(Fact::Published {
-                id: message.id,
-                result: Err(reason),
-            });
+            self.fail(Purpose::Publish(message.id), reason, out);
         }
     }
 
@@ -250,9 +238,8 @@ impl Session {
             waiting: Vec::new(),
             backlog: Backlog::default(),
         });
-        match self.predecessor {
-            Predecessor::Ending(_) | Predecessor::Lives(_) => {}
-            Predecessor::Settled => self.ask_for(name, out),
+        if self.predecessor.is_none() {
+            self.ask_for(name, out);
         }
     }
 
