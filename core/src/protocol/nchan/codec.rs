@@ -117,9 +117,9 @@ impl Lines {
                 return;
             }
         };
-        let left = self.left.iter();
-        let last = left.filter(|last| expects && last.feed == wanted.feed && last.at == log);
-        let last = last.map(|last| last.data.clone()).next();
+        let is_it = |last: &&Last| last.feed == wanted.feed && last.at == log;
+        let last = self.left.iter().find(is_it);
+        let last = last.map(|last| last.data.clone());
         let lane = self.new_lane();
         self.lines.push(Line {
             lane,
