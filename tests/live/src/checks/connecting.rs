@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{
-    Reason, Start, Subscription, TransportKind,
+    Client, Reason, Start, Subscription, TransportKind,
     protocol::{Proof, Resume},
 };
 use downlink_hop::{Fault, Plan};
@@ -18,11 +18,8 @@ impl Stage<'_> {
     /// The transport by itself.
     pub(super) async fn well(self) -> Result<String> {
         let client = self.client()?;
-        let began = Instant::now();
-        let took = self.first_event(&client, began).await?;
-        self.leave(&client).await?;
 
-        Ok(milliseconds(took))
+        self.connects(client).await
     }
 
     /// The transport is broken, and the others are there.
@@ -42,29 +39,28 @@ impl Stage<'_> {
         }
         self.server.hop.set(plan);
         let client = self.server.client().connect()?;
-        let began = Instant::now();
-        let took = self.first_event(&client, began).await?;
-        self.leave(&client).await?;
 
-        Ok(Some(milliseconds(took)))
+        self.connects(client).await.map(Some)
     }
 
     /// Streams are held back, WebSockets refused: what is left has to carry.
     pub(super) async fn buffered(self) -> Result<String> {
-        self.server.hop.set(Plan {
-            websocket: Fault::RefuseConnection,
+        let mut plan = Plan {
             http: Fault::Buffer,
             ..Plan::default()
-        });
-        let is_websocket = self.transport == TransportKind::WebSocket;
-        if is_websocket {
-            // A message is no body: only sockets are let through.
-            self.server.hop.set(Plan {
-                http: Fault::Buffer,
-                ..Plan::default()
-            });
+        };
+        // A message is no body: where it is about sockets, they are let through.
+        if self.transport != TransportKind::WebSocket {
+            plan.websocket = Fault::RefuseConnection;
         }
+        self.server.hop.set(plan);
         let client = self.server.client().connect()?;
+
+        self.connects(client).await
+    }
+
+    /// A client gets its first event, and then all.
+    async fn connects(&self, client: Client) -> Result<String> {
         let began = Instant::now();
         let took = self.first_event(&client, began).await?;
         self.leave(&client).await?;

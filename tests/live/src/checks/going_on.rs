@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use downlink::Subscription;
 use downlink_hop::{Fault, Plan};
 use tokio::time::{interval, sleep};
 
 use super::{CUTS, LONGEST, Stage};
-use crate::story::{PATIENCE, data};
+use crate::story::{PATIENCE, Story, data};
 
 impl Stage<'_> {
     /// Fifty cuts in mid-stream.
@@ -68,22 +69,7 @@ impl Stage<'_> {
             sleep(Duration::from_millis(20)).await;
         }
         self.server.hop.set(Plan::default());
-        let began = Instant::now();
-        let mut ticks = interval(Duration::from_millis(50));
-        let before = Some(n - 1);
-        let took = loop {
-            tokio::select! {
-                _ = ticks.tick() => {
-                    self.publish(&mut n);
-                    ensure!(began.elapsed() < PATIENCE, "not noticed in {PATIENCE:?}");
-                }
-                next = story.next(&mut events) => {
-                    if next? > before {
-                        break began.elapsed();
-                    }
-                }
-            }
-        };
+        let took = self.goes_on(&mut events, &mut story, &mut n).await?;
         self.finish(&mut events, &mut story, &mut n).await?;
         story.check(self.resumes()?, 1)?;
         self.leave(&client).await?;
@@ -103,22 +89,7 @@ impl Stage<'_> {
         }
         self.server.run().await?;
 
-        let began = Instant::now();
-        let before = Some(n - 1);
-        let mut ticks = interval(Duration::from_millis(50));
-        let took = loop {
-            tokio::select! {
-                _ = ticks.tick() => {
-                    self.publish(&mut n);
-                    ensure!(began.elapsed() < PATIENCE, "not back in {PATIENCE:?}");
-                }
-                next = story.next(&mut events) => {
-                    if next? > before {
-                        break began.elapsed();
-                    }
-                }
-            }
-        };
+        let took = self.goes_on(&mut events, &mut story, &mut n).await?;
         // Its memory went with it: a gap is due, whatever else it can keep.
         story.check(false, 3)?;
         ensure!(
@@ -128,6 +99,31 @@ impl Stage<'_> {
         self.leave(&client).await?;
 
         Ok(Some(format!("{:.1} s", took.as_secs_f64())))
+    }
+
+    /// Publishes until something of it comes; returns how long that took.
+    async fn goes_on(
+        &self,
+        events: &mut Subscription,
+        story: &mut Story,
+        n: &mut u64,
+    ) -> Result<Duration> {
+        let began = Instant::now();
+        let before = Some(*n - 1);
+        let mut ticks = interval(Duration::from_millis(50));
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.publish(n);
+                    ensure!(began.elapsed() < PATIENCE, "it does not go on in {PATIENCE:?}");
+                }
+                next = story.next(events) => {
+                    if next? > before {
+                        return Ok(began.elapsed());
+                    }
+                }
+            }
+        }
     }
 
     /// The server keeps less than what a pause costs, and does not say so.
