@@ -11,6 +11,15 @@ mod phoenix;
 mod roster;
 #[cfg(feature = "socketio")]
 mod socketio;
+#[cfg(test)]
+#[cfg(any(
+    feature = "bayeux",
+    feature = "nchan",
+    feature = "phoenix",
+    feature = "socketio"
+))]
+#[allow(dead_code, reason = "not every protocol's tests need all of it")]
+mod stage;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{any::Any, fmt, time::Duration};

@@ -281,18 +281,10 @@ impl Roster {
 mod tests {
     use alloc::{format, string::String};
 
-    use super::*;
+    use super::{super::stage::wanted as wish, *};
 
     fn roster() -> Roster {
         Roster::new("log".into())
-    }
-
-    fn wish(feed: u64, channel: &str, start: Start) -> Wanted {
-        Wanted {
-            feed: FeedId::new(feed),
-            channel: channel.into(),
-            start,
-        }
     }
 
     fn after(seq: u64) -> Start {

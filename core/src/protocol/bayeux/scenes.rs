@@ -6,30 +6,25 @@ mod session;
 mod terms;
 
 use alloc::{
-    boxed::Box,
     format,
     string::{String, ToString},
     vec::Vec,
 };
-use core::time::Duration;
+use core::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use super::{
     Bayeux,
     codec::{POLL, POST, PROBE, SOCKET, TRIAL},
 };
 use crate::{
-    Head, Instant, IoError, IoEvent, IoRequest, Method, Payload, PublishId, Reason, Retry, Reuse,
-    Role, Start, TransportKind,
-    protocol::{
-        Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted,
-    },
+    IoError, IoEvent, IoRequest, Method, Payload, Reason, Retry, Start, TransportKind,
+    protocol::{Fact, FeedId, Intent, Lane, Ticket, stage::Stage},
 };
 
-struct Scene {
-    codec: Box<dyn Codec>,
-    out: Out,
-    now: Instant,
-}
+struct Scene(Stage);
 
 impl Scene {
     fn new(transport: TransportKind) -> Self {
@@ -37,27 +32,7 @@ impl Scene {
     }
 
     fn with(bayeux: &Bayeux, transport: TransportKind, ticket: Option<&Ticket>) -> Self {
-        let codec = bayeux.open(Plan {
-            url: URL,
-            transport,
-            role: Role::Start,
-            is_spare: false,
-            wanted: &[],
-            ticket,
-            log: &"log".into(),
-            session: &[0; 16],
-            reuse: Reuse::Any,
-            stream: None,
-            max_payload: 1 << 20,
-        });
-        let mut scene = Self {
-            codec,
-            out: Out::default(),
-            now: Instant::new(Duration::from_secs(1000)),
-        };
-        scene.codec.handle_open(&mut scene.out, scene.now);
-
-        scene
+        Self(Stage::open(bayeux, URL, transport, &[], ticket, 1 << 20))
     }
 
     /// On Faye by long-polling, subscribed to `/foo`, with a connect that is held.
@@ -112,27 +87,19 @@ impl Scene {
     }
 
     fn hear(&mut self, lane: Lane, event: IoEvent) -> Result<(), Reason> {
-        self.codec.handle_lane(lane, event, &mut self.out, self.now)
+        self.0.hear(lane.0, event)
     }
 
     fn hear_head(&mut self, lane: Lane, status: u16, header: (&str, &str)) -> Result<(), Reason> {
-        let headers = Vec::from([(header.0.into(), header.1.into())]);
-
-        self.hear(lane, IoEvent::Opened(Head { status, headers }))
+        self.head(lane.0, status, &[header])
     }
 
     fn hear_text(&mut self, lane: Lane, text: &str) -> Result<(), Reason> {
         self.hear(lane, IoEvent::Received(Payload::from(text.as_bytes())))
     }
 
-    /// A whole answer, cut in two.
     fn try_answer(&mut self, lane: Lane, body: &str) -> Result<(), Reason> {
-        let (first, second) = body.as_bytes().split_at(body.len() / 2);
-        self.hear_head(lane, 200, ("content-type", "application/json"))?;
-        self.hear(lane, IoEvent::Received(Payload::from(first)))?;
-        self.hear(lane, IoEvent::Received(Payload::from(second)))?;
-
-        self.hear(lane, IoEvent::Finished(Ok(None)))
+        self.answer_with(lane.0, 200, &[("content-type", "application/json")], body)
     }
 
     fn answer(&mut self, lane: Lane, body: &str) {
@@ -143,46 +110,10 @@ impl Scene {
         self.hear_text(SOCKET, message).unwrap();
     }
 
-    fn want(&mut self, feed: u64, channel: &str, start: Start) {
-        let wanted = [Wanted {
-            feed: FeedId::new(feed),
-            channel: channel.into(),
-            start,
-        }];
-        self.intend(Intent::Subscribe(&wanted));
-    }
-
-    fn publish(&mut self, id: u64, channel: &str, data: &str) {
-        let message = Message {
-            id: PublishId::new(id),
-            channel: channel.into(),
-            name: "".into(),
-            data: Payload::from(data.as_bytes()),
-        };
-        self.intend(Intent::Publish(&message));
-    }
-
-    fn intend(&mut self, intent: Intent<'_>) {
-        let uptake = self.codec.handle_intent(intent, &mut self.out, self.now);
-        assert_eq!(uptake, Uptake::Taken);
-    }
-
-    /// Lets time pass, until nothing is due any more.
-    fn pass(&mut self, milliseconds: u64) -> Result<(), Reason> {
-        let end = self.now + Duration::from_millis(milliseconds);
-        while let Some(at) = self.out.wake.take_if(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.codec.handle_timeout(&mut self.out, self.now)?;
-        }
-        self.now = end;
-
-        Ok(())
-    }
-
     /// Lets time pass until something is asked; returns that.
     fn pass_until_asked(&mut self) -> Vec<(Lane, String)> {
         while self.out.requests.is_empty() {
-            self.pass(100).unwrap();
+            self.pass(100);
         }
 
         self.asked()
@@ -228,6 +159,20 @@ impl Scene {
                 | Fact::Stayed(_)) => format!("{fact:?}"),
             })
             .collect()
+    }
+}
+
+impl Deref for Scene {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.0
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.0
     }
 }
 

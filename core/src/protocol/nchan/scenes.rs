@@ -1,22 +1,18 @@
 //! What a connection does, by what the real server says.
 
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
-use core::time::Duration;
+use alloc::{format, string::String, vec::Vec};
+use core::ops::{Deref, DerefMut};
 
 use super::{Nchan, id};
 use crate::{
-    Certainty, Head, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Retry, Reuse, Role,
-    Start, TransportKind,
+    Certainty, IoEvent, IoRequest, Payload, PublishId, Reason, Retry, Start, TransportKind,
     protocol::{
-        Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted,
+        Fact, FeedId, Intent, Lane, Message, Ticket, Uptake, Wanted,
+        stage::{Stage, opened, wanted},
     },
 };
 
-struct Scene {
-    codec: Box<dyn Codec>,
-    out: Out,
-    now: Instant,
-}
+struct Scene(Stage);
 
 impl Scene {
     fn new(transport: TransportKind, wanted: &[Wanted]) -> Self {
@@ -25,27 +21,9 @@ impl Scene {
 
     fn with(transport: TransportKind, wanted: &[Wanted], ticket: Option<&Ticket>) -> Self {
         let nchan = Nchan::new().poll("http://a/poll").publish("http://a/pub");
-        let codec = nchan.open(Plan {
-            url: "http://a/sub",
-            transport,
-            role: Role::Start,
-            is_spare: false,
-            wanted,
-            ticket,
-            log: &"log".into(),
-            session: &[0; 16],
-            reuse: Reuse::Any,
-            stream: None,
-            max_payload: 1 << 20,
-        });
-        let mut scene = Self {
-            codec,
-            out: Out::default(),
-            now: Instant::new(Duration::ZERO),
-        };
-        scene.codec.handle_open(&mut scene.out, scene.now);
+        let url = "http://a/sub";
 
-        scene
+        Self(Stage::open(&nchan, url, transport, wanted, ticket, 1 << 20))
     }
 
     /// Takes what was asked: lane and URL.
@@ -70,8 +48,13 @@ impl Scene {
         asked.remove(0)
     }
 
+    /// What is asked for in [`Out::wake`] stays there.
     fn hear(&mut self, lane: Lane, event: IoEvent) -> Result<(), Reason> {
-        self.codec.handle_lane(lane, event, &mut self.out, self.now)
+        let Stage {
+            codec, out, now, ..
+        } = &mut self.0;
+
+        codec.handle_lane(lane, event, out, *now)
     }
 
     fn hear_head(
@@ -80,12 +63,7 @@ impl Scene {
         status: u16,
         headers: &[(&str, &str)],
     ) -> Result<(), Reason> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect();
-
-        self.hear(lane, IoEvent::Opened(Head { status, headers }))
+        self.hear(lane, opened(status, headers))
     }
 
     fn hear_bytes(&mut self, lane: Lane, bytes: &str) {
@@ -134,11 +112,17 @@ impl Scene {
     }
 }
 
-fn wanted(n: u64, channel: &str, start: Start) -> Wanted {
-    Wanted {
-        feed: FeedId::new(n),
-        channel: Arc::from(channel),
-        start,
+impl Deref for Scene {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.0
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.0
     }
 }
 
@@ -399,8 +383,9 @@ fn a_poll_that_finds_nothing_waits() {
     assert_eq!(scene.asked(), []);
     scene.now = scene.out.wake.unwrap();
     scene
+        .0
         .codec
-        .handle_timeout(&mut scene.out, scene.now)
+        .handle_timeout(&mut scene.0.out, scene.0.now)
         .unwrap();
     assert_eq!(scene.asked().len(), 1);
 }
@@ -413,11 +398,12 @@ fn a_message_that_does_not_follow_its_head_is_missed_soon() {
         ("last-modified", "Thu, 01 Jan 1970 00:00:05 GMT"),
         ("etag", "3"),
     ];
+    let begun = scene.now;
     scene.hear_head(lane, 200, &last).unwrap();
     assert!(!scene.is_proven());
     scene.now = scene.out.wake.unwrap();
-    assert_eq!(scene.now.since_epoch().as_secs(), 3);
-    let late = scene.codec.handle_timeout(&mut scene.out, scene.now);
+    assert_eq!(scene.now.since(begun).as_secs(), 3);
+    let late = scene.0.codec.handle_timeout(&mut scene.0.out, scene.0.now);
     assert_eq!(late, Err(Reason::Late));
 
     scene.hear_bytes(lane, "x");
@@ -444,8 +430,9 @@ fn a_poll_after_a_pause_asks_for_the_last_message_again() {
         scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
         scene.now = scene.out.wake.unwrap();
         scene
+            .0
             .codec
-            .handle_timeout(&mut scene.out, scene.now)
+            .handle_timeout(&mut scene.0.out, scene.0.now)
             .unwrap();
     }
     assert_eq!(scene.told(), [subscribed(1, "5:3")]);
@@ -479,8 +466,9 @@ fn a_channel_that_is_gone_is_asked_for_again_and_has_a_gap() {
 
     scene.now = scene.out.wake.unwrap();
     scene
+        .0
         .codec
-        .handle_timeout(&mut scene.out, scene.now)
+        .handle_timeout(&mut scene.0.out, scene.0.now)
         .unwrap();
     let (lane, _) = scene.asked_one();
     scene.hear_head(lane, 200, &[DATE]).unwrap();
@@ -499,8 +487,9 @@ fn a_probe_asks_the_quietest_channel_anew() {
     scene.hear_bytes(lane, "id: 5:3\n\nx");
     scene.told();
     let uptake = scene
+        .0
         .codec
-        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+        .handle_intent(Intent::Probe, &mut scene.0.out, scene.0.now);
     assert_eq!(uptake, Uptake::Taken);
     let (lane, url) = scene.asked_one();
     assert_eq!(url, "http://a/sub/a?last_event_id=5%3A2");
@@ -519,14 +508,15 @@ fn a_channel_more_is_a_lane_more_and_one_less_is_cancelled() {
     scene.hear_bytes(lane, ": hi\n\n");
     let more = [wanted(2, "b", Start::Earliest)];
     scene
+        .0
         .codec
-        .handle_intent(Intent::Subscribe(&more), &mut scene.out, scene.now);
+        .handle_intent(Intent::Subscribe(&more), &mut scene.0.out, scene.0.now);
     let (other, _) = scene.asked_one();
     assert_ne!(lane, other);
-    scene.codec.handle_intent(
+    scene.0.codec.handle_intent(
         Intent::Unsubscribe(&[FeedId::new(1)]),
-        &mut scene.out,
-        scene.now,
+        &mut scene.0.out,
+        scene.0.now,
     );
     assert_eq!(scene.out.requests, [(lane, IoRequest::Cancel)]);
 }
@@ -546,8 +536,9 @@ fn a_head_is_trusted_and_a_witness_asked_soon() {
             .any(|fact| matches!(fact, Fact::Welcome { .. }))
     );
     scene
+        .0
         .codec
-        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+        .handle_intent(Intent::Probe, &mut scene.0.out, scene.0.now);
     let asked = scene.asked();
     let id = "?last_event_id=1795373629%3A32767";
     assert_eq!(asked[0], (lane, ["http://a/sub/a", id].concat()));
@@ -569,7 +560,7 @@ fn a_head_is_trusted_and_a_witness_asked_soon() {
         [event(1, "1795373632:0", "1795373629:32767", "", "seen")]
     );
     scene.now = scene.out.wake.unwrap();
-    let result = scene.codec.handle_timeout(&mut scene.out, scene.now);
+    let result = scene.0.codec.handle_timeout(&mut scene.0.out, scene.0.now);
     assert_eq!(result, Err(Reason::Late));
 }
 
@@ -579,8 +570,9 @@ fn a_lane_that_shows_what_the_witness_saw_is_well() {
     let (lane, _) = scene.asked_one();
     scene.open_socket(lane);
     scene
+        .0
         .codec
-        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+        .handle_intent(Intent::Probe, &mut scene.0.out, scene.0.now);
     let witness = scene.asked()[1].0;
     scene.open_socket(lane);
     scene.told();
@@ -627,8 +619,9 @@ fn between_two_polls_nothing_is_missing_unless_one_failed() {
 
         scene.now = scene.out.wake.unwrap();
         scene
+            .0
             .codec
-            .handle_timeout(&mut scene.out, scene.now)
+            .handle_timeout(&mut scene.0.out, scene.0.now)
             .unwrap();
         if fails {
             let cut = IoEvent::Finished(Err(crate::IoError::Cut));
@@ -655,8 +648,9 @@ fn without_a_channel_there_is_nothing_to_ask() {
     assert!(matches!(scene.out.facts[..], [Fact::Welcome { .. }]));
     let more = [wanted(1, "a", Start::Now)];
     scene
+        .0
         .codec
-        .handle_intent(Intent::Subscribe(&more), &mut scene.out, scene.now);
+        .handle_intent(Intent::Subscribe(&more), &mut scene.0.out, scene.0.now);
     assert_eq!(scene.asked_one().1, "http://a/sub/a");
 }
 
@@ -676,8 +670,9 @@ fn a_publish_is_a_post_and_its_answer_the_reply() {
         let publish = Intent::Publish(&message);
         assert_eq!(
             scene
+                .0
                 .codec
-                .handle_intent(publish, &mut scene.out, scene.now),
+                .handle_intent(publish, &mut scene.0.out, scene.0.now),
             Uptake::Taken
         );
         let (lane, url) = scene.asked_one();

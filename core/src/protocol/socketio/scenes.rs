@@ -5,56 +5,31 @@ mod polling;
 mod recovery;
 mod websocket;
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
-use core::time::Duration;
+use alloc::{format, string::String, vec::Vec};
+use core::ops::{Deref, DerefMut};
 
 use super::{Rooms, SocketIo};
 use crate::{
-    Cursor, Head, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
-    TransportKind,
+    Cursor, IoEvent, IoRequest, Payload, Reason, Start, TransportKind,
     protocol::{
-        Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted,
+        Fact, Intent, Ticket, Uptake,
+        stage::{Stage, code, wanted},
     },
 };
 
-struct Scene {
-    codec: Box<dyn Codec>,
-    out: Out,
-    now: Instant,
-    wake: Option<Instant>,
-}
+struct Scene(Stage);
 
 impl Scene {
     fn new(socket_io: &SocketIo, transport: TransportKind, ticket: Option<&Ticket>) -> Self {
-        let codec = socket_io.open(Plan {
-            url: "http://a/socket.io/?token=x",
-            transport,
-            role: Role::Start,
-            is_spare: false,
-            wanted: &[],
-            ticket,
-            log: &"log".into(),
-            session: &[0; 16],
-            reuse: Reuse::Any,
-            stream: None,
-            max_payload: 1 << 10,
-        });
-        let mut scene = Self {
-            codec,
-            out: Out::default(),
-            now: Instant::new(Duration::from_secs(100)),
-            wake: None,
-        };
-        scene.codec.handle_open(&mut scene.out, scene.now);
-        scene.note_wake();
+        let url = "http://a/socket.io/?token=x";
 
-        scene
+        Self(Stage::open(socket_io, url, transport, &[], ticket, 1 << 10))
     }
 
     /// A session on a WebSocket.
     fn open(socket_io: &SocketIo, ticket: Option<&Ticket>) -> Self {
         let mut scene = Self::new(socket_io, TransportKind::WebSocket, ticket);
-        scene.head(SOCKET, 101).unwrap();
+        scene.head(SOCKET, 101, &[]).unwrap();
         scene.say(&greeting("[]"));
         scene.asked();
         scene.told();
@@ -74,30 +49,8 @@ impl Scene {
         scene
     }
 
-    fn hear(&mut self, lane: u64, event: IoEvent) -> Result<(), Reason> {
-        let result = self
-            .codec
-            .handle_lane(Lane(lane), event, &mut self.out, self.now);
-        self.note_wake();
-
-        result
-    }
-
-    fn head(&mut self, lane: u64, status: u16) -> Result<(), Reason> {
-        let headers = Vec::new();
-
-        self.hear(lane, IoEvent::Opened(Head { status, headers }))
-    }
-
-    /// An HTTP answer, in two chunks.
     fn answer(&mut self, lane: u64, status: u16, body: &str) -> Result<(), Reason> {
-        self.head(lane, status)?;
-        let (first, rest) = body.as_bytes().split_at(body.len() / 2);
-        for part in [first, rest] {
-            self.hear(lane, IoEvent::Received(Payload::from(part)))?;
-        }
-
-        self.hear(lane, IoEvent::Finished(Ok(None)))
+        self.answer_with(lane, status, &[], body)
     }
 
     /// Packets that the held request is answered with; the next one follows at once.
@@ -112,46 +65,6 @@ impl Scene {
 
     fn try_to_say(&mut self, message: &[u8]) -> Result<(), Reason> {
         self.hear(SOCKET, IoEvent::Received(Payload::from(message)))
-    }
-
-    fn tell(&mut self, intent: Intent<'_>) {
-        let uptake = self.codec.handle_intent(intent, &mut self.out, self.now);
-        assert_eq!(uptake, Uptake::Taken);
-        self.note_wake();
-    }
-
-    fn subscribe(&mut self, feed: u64, channel: &str) {
-        self.tell(Intent::Subscribe(&[wanted(feed, channel, Start::Now)]));
-    }
-
-    fn unsubscribe(&mut self, feed: u64) {
-        self.tell(Intent::Unsubscribe(&[FeedId::new(feed)]));
-    }
-
-    fn publish(&mut self, id: u64, channel: &str, name: &str, data: &str) {
-        self.tell(Intent::Publish(&Message {
-            id: PublishId::new(id),
-            channel: channel.into(),
-            name: name.into(),
-            data: Payload::from(data.as_bytes()),
-        }));
-    }
-
-    /// Lets time pass.
-    fn pass(&mut self, milliseconds: u64) {
-        let end = self.now + Duration::from_millis(milliseconds);
-        while let Some(at) = self.wake.filter(|at| *at <= end) {
-            self.wake = None;
-            self.now = self.now.max(at);
-            let result = self.codec.handle_timeout(&mut self.out, self.now);
-            result.expect("it goes on");
-            self.note_wake();
-        }
-        self.now = end;
-    }
-
-    fn note_wake(&mut self) {
-        self.wake = self.out.wake.take().or(self.wake);
     }
 
     /// Takes what was asked, in short.
@@ -182,6 +95,20 @@ impl Scene {
     /// Takes what was learnt, in short.
     fn told(&mut self) -> Vec<String> {
         self.out.facts.drain(..).map(short).collect()
+    }
+}
+
+impl Deref for Scene {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.0
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.0
     }
 }
 
@@ -221,34 +148,6 @@ fn short(fact: Fact) -> String {
         Fact::Subscribed { feed, at } => format!("{} subscribed {at}", feed.number()),
         Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
         other @ (Fact::Drain { .. } | Fact::Mode(_) | Fact::Skip { .. }) => panic!("{other:?}"),
-    }
-}
-
-fn code(reason: &Reason) -> String {
-    match reason {
-        Reason::Refused { code, .. } => code.clone().into(),
-        other @ (Reason::Closed
-        | Reason::CursorRefused
-        | Reason::Ended(_)
-        | Reason::Foreign
-        | Reason::Io(_)
-        | Reason::Late
-        | Reason::Malformed
-        | Reason::OutboxFull
-        | Reason::Silent
-        | Reason::Status(_)
-        | Reason::TooLarge
-        | Reason::Unanswered
-        | Reason::Unsupported
-        | Reason::WouldLose) => format!("{other:?}"),
-    }
-}
-
-fn wanted(feed: u64, channel: &str, start: Start) -> Wanted {
-    Wanted {
-        feed: FeedId::new(feed),
-        channel: channel.into(),
-        start,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn try_socket(scene: &mut Scene) {
-    scene.intend(Intent::Climb(TransportKind::WebSocket));
+    scene.tell(Intent::Climb(TransportKind::WebSocket));
     assert_eq!(scene.asked(), [(SOCKET, format!("WS {URL}"))]);
     scene
         .hear_head(SOCKET, 101, ("upgrade", "websocket"))
@@ -35,14 +35,14 @@ fn the_session_moves_when_its_last_poll_was_answered() {
     scene.say(r#"[{"channel":"/foo","data":2}]"#);
     scene.say(&connected("6"));
     assert_eq!(scene.told(), ["event 1 1-2 2"]);
-    scene.publish(1, "/foo", "3");
+    scene.publish(1, "/foo", "", "3");
     assert!(scene.asked().iter().all(|(lane, _)| *lane == SOCKET));
 }
 
 #[test]
 fn a_poll_is_held_shortly_while_a_socket_is_tried() {
     let mut scene = Scene::polling();
-    scene.intend(Intent::Climb(TransportKind::WebSocket));
+    scene.tell(Intent::Climb(TransportKind::WebSocket));
     scene.asked();
 
     scene.answer(
@@ -59,13 +59,13 @@ fn a_poll_is_held_shortly_while_a_socket_is_tried() {
 fn a_socket_that_fails_disturbs_nothing() {
     let mut scene = Scene::polling();
 
-    scene.intend(Intent::Climb(TransportKind::WebSocket));
+    scene.tell(Intent::Climb(TransportKind::WebSocket));
     scene.asked();
     scene.hear_head(SOCKET, 403, ("server", "hop")).unwrap();
     assert_eq!(scene.told(), ["Stayed(Status(403))"]);
     assert_eq!(scene.asked(), [(SOCKET, "cancel".into())]);
     scene.answer(POLL, &connected("4"));
-    scene.pass(2000).unwrap();
+    scene.pass(2000);
     assert_eq!(scene.asked().len(), 1);
 }
 
@@ -73,15 +73,15 @@ fn a_socket_that_fails_disturbs_nothing() {
 fn a_socket_that_is_silent_is_given_up() {
     let mut scene = Scene::polling();
 
-    scene.intend(Intent::Climb(TransportKind::WebSocket));
+    scene.tell(Intent::Climb(TransportKind::WebSocket));
     scene
         .hear_head(SOCKET, 101, ("upgrade", "websocket"))
         .unwrap();
     scene.asked();
-    scene.pass(3000).unwrap();
+    scene.pass(3000);
     scene.answer(POLL, &connected("4"));
     scene.asked();
-    scene.pass(7000).unwrap();
+    scene.pass(7000);
     assert_eq!(scene.told(), ["Stayed(Late)"]);
     assert_eq!(scene.asked(), [(SOCKET, "cancel".into())]);
 }
@@ -102,7 +102,7 @@ fn a_socket_that_dies_while_it_waits_is_given_up() {
 fn a_stream_is_tried_with_nobodys_events() {
     let mut scene = Scene::polling();
 
-    scene.intend(Intent::Climb(TransportKind::Sse));
+    scene.tell(Intent::Climb(TransportKind::Sse));
     assert_eq!(
         scene.asked(),
         [(TRIAL, "GET http://a/bayeux/probe-log".into())]
@@ -112,7 +112,7 @@ fn a_stream_is_tried_with_nobodys_events() {
         .unwrap();
     scene.hear_text(TRIAL, "retry: 5000\r\n\r\n").unwrap();
     assert_eq!(scene.asked(), []);
-    scene.pass(3000).unwrap();
+    scene.pass(3000);
     scene.answer(POLL, &connected("4"));
     assert_eq!(scene.told(), ["Climbed(Sse)"]);
     assert_eq!(
@@ -144,7 +144,7 @@ fn a_stream_is_not_left_for_a_socket() {
     scene.say("retry: 5000\r\n\r\n");
     scene.told();
 
-    scene.intend(Intent::Climb(TransportKind::WebSocket));
+    scene.tell(Intent::Climb(TransportKind::WebSocket));
 
     assert_eq!(scene.told(), ["Stayed(WouldLose)"]);
 }

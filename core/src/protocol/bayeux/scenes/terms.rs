@@ -57,13 +57,13 @@ fn advice_is_merged_and_its_interval_kept() {
         POLL,
         r#"[{"id":"4","channel":"/meta/connect","successful":true,"advice":{"multiple-clients":true,"reconnect":"retry","interval":2000}}]"#,
     );
-    scene.pass(1999).unwrap();
+    scene.pass(1999);
     assert_eq!(scene.asked(), []);
-    scene.pass(1).unwrap();
+    scene.pass(1);
     assert_eq!(scene.asked().len(), 1);
     // The hold is still the one of the handshake.
-    assert_eq!(scene.pass(12_999), Ok(()));
-    assert_eq!(scene.pass(1), Err(Reason::Silent));
+    assert_eq!(scene.try_to_pass(12_999), Ok(()));
+    assert_eq!(scene.try_to_pass(1), Err(Reason::Silent));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn answers_without_a_reason_do_not_follow_one_another_without_end() {
 fn a_probe_is_answered_beside_a_held_connect() {
     let mut scene = Scene::polling();
 
-    scene.intend(Intent::Probe);
+    scene.tell(Intent::Probe);
     let question = QUESTION.replace(r#""id":"1""#, r#""id":"5""#);
     assert_eq!(scene.asked(), [(PROBE, question)]);
     scene.answer(

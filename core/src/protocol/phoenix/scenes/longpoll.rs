@@ -34,17 +34,7 @@ impl Scene {
     }
 
     fn answer(&mut self, lane: u64, body: &str) -> Result<(), Reason> {
-        self.answer_with(lane, 200, body)
-    }
-
-    fn answer_with(&mut self, lane: u64, status: u16, body: &str) -> Result<(), Reason> {
-        self.hear_head(lane, status)?;
-        let (first, rest) = body.as_bytes().split_at(body.len() / 2);
-        for part in [first, rest] {
-            self.hear(lane, IoEvent::Received(Payload::from(part)))?;
-        }
-
-        self.hear(lane, IoEvent::Finished(Ok(None)))
+        self.answer_with(lane, 200, &[], body)
     }
 }
 
@@ -157,10 +147,14 @@ fn a_refusal_is_in_the_body_or_in_the_status_of_a_hop() {
         (200, r#"{"status":410,"token":"a&b"}"#, Reason::Malformed),
     ] {
         let mut scene = Scene::new(&Phoenix::new(), TransportKind::LongPoll, None);
-        assert_eq!(scene.answer_with(0, status, body), Err(reason), "{body}");
+        assert_eq!(
+            scene.answer_with(0, status, &[], body),
+            Err(reason),
+            "{body}"
+        );
     }
     let mut scene = Scene::polling();
-    assert_eq!(scene.answer_with(0, 500, ""), Err(Reason::Status(500)));
+    assert_eq!(scene.answer_with(0, 500, &[], ""), Err(Reason::Status(500)));
     let mut scene = Scene::polling();
     assert_eq!(scene.answer(0, "<html>"), Err(Reason::Malformed));
 }
@@ -269,7 +263,7 @@ fn a_probe_is_a_heartbeat_that_the_poll_answers() {
 #[test]
 fn an_answer_has_its_limit() {
     let mut scene = Scene::polling();
-    scene.hear_head(0, 200).unwrap();
+    scene.head(0, 200, &[]).unwrap();
     let chunk = Payload::from(alloc::vec![b' '; 1 << 20]);
     for _ in 0..4 {
         scene.hear(0, IoEvent::Received(chunk.clone())).unwrap();

@@ -13,7 +13,7 @@ impl Scene {
 
     fn connected_as(phoenix: &Phoenix, ticket: Option<&Ticket>) -> Self {
         let mut scene = Self::new(phoenix, TransportKind::WebSocket, ticket);
-        scene.hear_head(0, 101).unwrap();
+        scene.head(0, 101, &[]).unwrap();
         scene.say(r#"[null,"1","phoenix","phx_reply",{"response":{},"status":"ok"}]"#);
         scene.asked();
         scene.told();
@@ -51,7 +51,7 @@ fn a_candidate_asks_for_nothing_but_a_heartbeat_which_proves_the_path() {
         ["http://a/socket/websocket?token=dave&vsn=2.0.0"]
     );
 
-    scene.hear_head(0, 101).unwrap();
+    scene.head(0, 101, &[]).unwrap();
     assert_eq!(scene.asked(), [r#"[null,"1","phoenix","heartbeat",{}]"#]);
     assert_eq!(scene.told(), [""; 0]);
     scene.say(r#"[null,"1","phoenix","phx_reply",{"response":{},"status":"ok"}]"#);
@@ -67,7 +67,7 @@ fn what_is_no_frame_of_this_version_is_foreign() {
         r#"{"event":"phx_reply","payload":{"response":{},"status":"ok"},"ref":"1","topic":"phoenix"}"#,
     ] {
         let mut scene = Scene::new(&Phoenix::new(), TransportKind::WebSocket, None);
-        scene.hear_head(0, 101).unwrap();
+        scene.head(0, 101, &[]).unwrap();
         assert_eq!(scene.say_bytes(message.as_bytes()), Err(Reason::Foreign));
     }
 }
@@ -76,7 +76,7 @@ fn what_is_no_frame_of_this_version_is_foreign() {
 fn a_refused_upgrade_is_a_status_and_a_close_an_end() {
     for status in [403, 429] {
         let mut scene = Scene::new(&Phoenix::new(), TransportKind::WebSocket, None);
-        assert_eq!(scene.hear_head(0, status), Err(Reason::Status(status)));
+        assert_eq!(scene.head(0, status, &[]), Err(Reason::Status(status)));
     }
     let mut scene = Scene::joined();
     assert_eq!(

@@ -19,7 +19,7 @@ impl Scene {
     /// The WebSocket has shown that it gets through.
     fn probed() -> Self {
         let mut scene = Self::climbing();
-        scene.head(SOCKET, 101).unwrap();
+        scene.head(SOCKET, 101, &[]).unwrap();
         assert_eq!(scene.asked(), ["2probe"]);
         scene.say("3probe");
 
@@ -30,7 +30,7 @@ impl Scene {
 #[test]
 fn a_session_moves_when_nothing_is_under_way_and_loses_nothing() {
     let mut scene = Scene::climbing();
-    scene.head(SOCKET, 101).unwrap();
+    scene.head(SOCKET, 101, &[]).unwrap();
     assert_eq!(scene.asked(), ["2probe"]);
     // Polling goes on meanwhile.
     scene.poll("42[\"a\"]");
@@ -67,7 +67,7 @@ fn a_session_moves_when_nothing_is_under_way_and_loses_nothing() {
 #[test]
 fn a_websocket_that_is_refused_leaves_polling_as_it_was() {
     let mut scene = Scene::climbing();
-    scene.head(SOCKET, 400).unwrap();
+    scene.head(SOCKET, 400, &[]).unwrap();
     scene.hear(SOCKET, IoEvent::Finished(Ok(None))).unwrap();
     assert_eq!(scene.told(), ["stayed Status(400)"]);
     assert_eq!(scene.asked(), ["cancel 2"]);
@@ -81,7 +81,7 @@ fn a_websocket_that_is_refused_leaves_polling_as_it_was() {
 #[test]
 fn a_mute_websocket_is_closed_in_time() {
     let mut scene = Scene::climbing();
-    scene.head(SOCKET, 101).unwrap();
+    scene.head(SOCKET, 101, &[]).unwrap();
     scene.asked();
     scene.pass(9_999);
     assert_eq!(scene.told(), NOTHING);
@@ -123,7 +123,7 @@ fn a_poll_that_is_never_let_go_holds_the_session() {
 #[test]
 fn what_is_no_echo_of_the_probe_proves_nothing() {
     let mut scene = Scene::climbing();
-    scene.head(SOCKET, 101).unwrap();
+    scene.head(SOCKET, 101, &[]).unwrap();
     scene.say("hello");
     assert_eq!(scene.told(), ["stayed Foreign"]);
 }
@@ -131,10 +131,10 @@ fn what_is_no_echo_of_the_probe_proves_nothing() {
 #[test]
 fn a_session_that_is_on_a_websocket_does_not_climb() {
     let mut scene = Scene::open(&SocketIo::new(), None);
-    let uptake = scene.codec.handle_intent(
+    let uptake = scene.0.codec.handle_intent(
         Intent::Climb(TransportKind::WebSocket),
-        &mut scene.out,
-        scene.now,
+        &mut scene.0.out,
+        scene.0.now,
     );
     assert_eq!(uptake, Uptake::Unsupported);
 }

@@ -58,7 +58,7 @@ fn an_event_is_told_before_the_answer_ends() {
     scene.poll("40{\"sid\":\"x\"}");
     scene.told();
 
-    scene.head(POLL, 200).unwrap();
+    scene.head(POLL, 200, &[]).unwrap();
     let chunk = Payload::from(&b"42[\"a\"]\x1e42[\"b"[..]);
     scene.hear(POLL, IoEvent::Received(chunk)).unwrap();
 

@@ -32,7 +32,7 @@ fn a_candidate_opens_a_session_and_connects_to_nothing() {
     let mut scene = Scene::new(&SocketIo::new(), TransportKind::WebSocket, None);
     assert_eq!(scene.asked(), ["socket"]);
 
-    scene.head(SOCKET, 101).unwrap();
+    scene.head(SOCKET, 101, &[]).unwrap();
     assert_eq!(scene.told(), NOTHING);
     scene.say(&greeting("[]"));
 
@@ -44,7 +44,7 @@ fn a_candidate_opens_a_session_and_connects_to_nothing() {
 fn what_does_not_begin_with_a_greeting_is_foreign() {
     for message in ["hello", "2", "42[\"a\"]", "", "0{}", "97:0{\"sid\":\"x\"}"] {
         let mut scene = Scene::new(&SocketIo::new(), TransportKind::WebSocket, None);
-        scene.head(SOCKET, 101).unwrap();
+        scene.head(SOCKET, 101, &[]).unwrap();
         assert_eq!(
             scene.try_to_say(message.as_bytes()),
             Err(Reason::Foreign),
@@ -56,7 +56,7 @@ fn what_does_not_begin_with_a_greeting_is_foreign() {
 #[test]
 fn a_refused_upgrade_is_a_status_and_a_close_an_end() {
     let mut scene = Scene::new(&SocketIo::new(), TransportKind::WebSocket, None);
-    assert_eq!(scene.head(SOCKET, 400), Err(Reason::Status(400)));
+    assert_eq!(scene.head(SOCKET, 400, &[]), Err(Reason::Status(400)));
 
     let mut scene = Scene::connected();
     let end = IoEvent::Finished(Ok(None));
@@ -127,8 +127,9 @@ fn a_ping_is_answered() {
     assert_eq!(scene.asked(), ["3"]);
     assert_eq!(scene.told(), ["alive"]);
     let uptake = scene
+        .0
         .codec
-        .handle_intent(Intent::Probe, &mut scene.out, scene.now);
+        .handle_intent(Intent::Probe, &mut scene.0.out, scene.0.now);
     assert_eq!(uptake, Uptake::Unsupported);
 }
 
