@@ -1,6 +1,6 @@
 //! The servers.
 
-use std::{env, fs, sync::Arc};
+use std::{env, fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use downlink::{
@@ -229,6 +229,12 @@ impl Kind for Nchan {
 
     fn private(&self) -> &'static str {
         "private/x"
+    }
+
+    fn has_crashed(&self, folder: &Path) -> bool {
+        let log = fs::read_to_string(folder.join("error.log")).unwrap_or_default();
+
+        log.contains("exited on signal")
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{
         Arc,
@@ -64,6 +64,11 @@ pub(crate) trait Kind: Send + Sync {
         false
     }
 
+    /// Whether its log in `folder` says that it crashed by itself.
+    fn has_crashed(&self, _folder: &Path) -> bool {
+        false
+    }
+
     /// The official client that reads a channel, if there is one that works like a user's.
     fn peer(&self) -> Option<&'static str> {
         None
@@ -95,7 +100,7 @@ pub(crate) struct Server<'a> {
     site: &'a Site,
     pub(crate) hop: Hop,
     address: SocketAddr,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     process: Option<Process>,
 }
 
