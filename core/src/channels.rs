@@ -28,6 +28,8 @@ pub(crate) struct Channels {
     feeds: Vec<Feed>,
     standings: Standings,
     bounds: Bounds,
+    /// Own events are delivered too.
+    echo: bool,
     next_feed: u64,
     notices: Vec<Notice>,
     /// The feeds are others than when somebody asked last.
@@ -35,9 +37,10 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds, echo: bool) -> Self {
         Self {
             bounds,
+            echo,
             next_feed: 1,
             ..Self::default()
         }

@@ -2,6 +2,7 @@
 
 mod links;
 mod moving;
+mod publishing;
 
 use alloc::{
     collections::VecDeque,
@@ -21,8 +22,8 @@ use crate::{
     channels::Channels,
     connection::{Connection, ConnectionId},
     consumer::Bounds,
+    outbox::Outbox,
     protocol::{Intent, Out, Resume, Ticket},
-    publishes::Publishes,
     race::Race,
     rng::Rng,
     timer::{Timer, Timers},
@@ -54,7 +55,9 @@ pub struct Client {
     transports: Vec<TransportKind>,
     race: Race,
     channels: Channels,
-    publishes: Publishes,
+    outbox: Outbox,
+    /// The last number that was given to something sent.
+    next_number: u64,
     connections: Vec<Connection>,
     successor: Option<ConnectionId>,
     /// What the last primary connection left behind.
@@ -128,11 +131,15 @@ impl Client {
             not_before: now,
             race: Race::new(transports.len(), opening, head_start),
             transports,
-            channels: Channels::new(Bounds {
-                count: config.queue_count.saturating_mul(slack),
-                bytes: config.queue_bytes.saturating_mul(slack),
-            }),
-            publishes: Publishes::default(),
+            channels: Channels::new(
+                Bounds {
+                    count: config.queue_count.saturating_mul(slack),
+                    bytes: config.queue_bytes.saturating_mul(slack),
+                },
+                config.echo,
+            ),
+            outbox: Outbox::new(config.outbox()),
+            next_number: 0,
             connections: Vec::new(),
             successor: None,
             ticket: None,
@@ -159,6 +166,7 @@ impl Client {
             return;
         }
         match command {
+            Command::Cancel(id) => self.cancel(id),
             Command::Close => self.end(Reason::Closed),
             Command::Connect => self.want_connection(),
             Command::Finished {
@@ -166,11 +174,7 @@ impl Client {
                 cursor,
             } => self.channels.finish(subscription, &cursor),
             Command::Hint(hint) => self.handle_hint(hint),
-            Command::Publish(message) => {
-                let refused = self.publishes.push(message);
-                self.outputs.extend(refused.map(Output::Notice));
-                self.want_connection();
-            }
+            Command::Publish(message) => self.publish(message),
             Command::Snapshot {
                 subscription,
                 cursor,
@@ -238,6 +242,7 @@ impl Client {
                 Timer::FirstFrame(id) => self.fail(id, Reason::Late),
                 Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, now),
                 Timer::Linger(feed) => self.channels.on_linger_over(feed),
+                Timer::Outbox => self.expire_publishes(),
                 Timer::Probation => self.race.on_probation_over(),
                 Timer::Probe(id) if has_slept => self.doubt(id),
                 Timer::Probe(id) => {
@@ -247,6 +252,7 @@ impl Client {
                 Timer::Silence(id) => self.on_silence(id),
                 Timer::Snapshot(subscription) => self.channels.ask_for_snapshot(subscription),
                 Timer::Successor => self.is_dirty = true,
+                Timer::Unanswered => self.on_answer_overdue(),
             }
             self.drive_race();
         }
@@ -330,7 +336,8 @@ impl Client {
             Command::Subscribe { subscription, .. } => {
                 self.notify(Notice::Ended(*subscription, reason));
             }
-            Command::Close
+            Command::Cancel(_)
+            | Command::Close
             | Command::Connect
             | Command::Finished { .. }
             | Command::Hint(_)
@@ -343,12 +350,9 @@ impl Client {
     fn end(&mut self, reason: Reason) {
         while let Some(connection) = self.connections.pop() {
             self.hang_up(&connection);
-            let unanswered = self.publishes.drop_link(connection.id);
-            self.outputs
-                .extend(unanswered.into_iter().map(Output::Notice));
         }
-        let unsent = self.publishes.close(&reason);
-        self.outputs.extend(unsent.map(Output::Notice));
+        let ended = self.outbox.close(&reason);
+        self.tell_of_publishes(ended);
         self.race.stop(&mut self.timers);
         self.timers.clear();
         self.successor = None;

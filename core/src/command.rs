@@ -9,6 +9,8 @@ use crate::{Cursor, protocol::Message};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
+    /// Take a publish back, if it was never sent: it ends with [`Reason::Cancelled`](crate::Reason::Cancelled).
+    Cancel(PublishId),
     /// End everything: connections, timers, subscriptions.
     Close,
     /// Connect, also without a subscription.
@@ -22,7 +24,8 @@ pub enum Command {
     },
     /// Something happened on this device.
     Hint(Hint),
-    /// Publish: ends with [`Notice::Published`](crate::Notice::Published). Waits for a connection; is never sent twice.
+    /// Publish: ends with exactly one [`Notice::Published`](crate::Notice::Published). Waits for a connection. Those of one
+    /// channel take effect in the order of these commands; one is sent again only where the server knows it again.
     Publish(Message),
     /// The answer to [`Notice::Snapshot`](crate::Notice::Snapshot).
     Snapshot {

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use crate::{TransportKind, protocol::Protocol};
+use crate::{Overflow, TransportKind, outbox::OutboxBounds, protocol::Protocol};
 
 /// How a client behaves. The defaults are right for most.
 #[non_exhaustive]
@@ -31,6 +31,18 @@ pub struct Config {
     pub queue_count: usize,
     /// A subscription with so many unfinished bytes pauses until half of them are finished; 4 MiB by default.
     pub queue_bytes: usize,
+    /// The most publishes that wait for a connection or an answer; 1,024 by default.
+    pub outbox_count: usize,
+    /// The most bytes that wait so; 4 MiB by default.
+    pub outbox_bytes: usize,
+    /// A publish that was not sent for so long expires; 2 minutes by default. What was sent and not answered ends when the
+    /// server no longer knows it.
+    pub outbox_age: Duration,
+    /// What happens when there is no room.
+    pub outbox_overflow: Overflow,
+    /// Whether events that this session published are delivered to it; true by default. Where the server marks them, or not at
+    /// all.
+    pub echo: bool,
     /// The largest payload that is accepted, in bytes; 1 MiB by default, which is the most that the protocol allows.
     pub max_payload: usize,
 }
@@ -49,7 +61,21 @@ impl Config {
             backoff_cap: Duration::from_secs(30),
             queue_count: 1024,
             queue_bytes: 4 << 20,
+            outbox_count: 1024,
+            outbox_bytes: 4 << 20,
+            outbox_age: Duration::from_secs(120),
+            outbox_overflow: Overflow::default(),
+            echo: true,
             max_payload: 1 << 20,
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> OutboxBounds {
+        OutboxBounds {
+            count: self.outbox_count,
+            bytes: self.outbox_bytes,
+            age: self.outbox_age,
+            overflow: self.outbox_overflow,
         }
     }
 

@@ -11,12 +11,16 @@ use crate::IoError;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The application took it back before it was sent.
+    Cancelled,
     /// The application closed the client or the subscription.
     Closed,
     /// The server could not go on from the cursor that the snapshot hook gave, twice running.
     CursorRefused,
     /// The answer ended, or the WebSocket was closed, with this close code.
     Ended(Option<u16>),
+    /// It waited for a connection for too long, and was never sent.
+    Expired,
     /// The platform's I/O failed.
     Io(IoError),
     /// Not the first frame in time: the path swallows this transport.
@@ -68,8 +72,10 @@ impl Reason {
                 Retry::Never | Retry::WithNewToken => true,
             },
             Self::Closed => true,
-            Self::CursorRefused
+            Self::Cancelled
+            | Self::CursorRefused
             | Self::Ended(_)
+            | Self::Expired
             | Self::Io(_)
             | Self::Late
             | Self::Malformed
@@ -94,9 +100,11 @@ impl Reason {
             Self::Status(status) => {
                 (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)
             }
-            Self::Closed
+            Self::Cancelled
+            | Self::Closed
             | Self::CursorRefused
             | Self::Ended(_)
+            | Self::Expired
             | Self::Io(
                 IoError::Connect
                 | IoError::Cut
@@ -135,12 +143,16 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cancelled => f.write_str("taken back by the application before it was sent"),
             Self::Closed => f.write_str("closed by the application"),
             Self::CursorRefused => f.write_str(
                 "the server cannot go on from the cursor of the snapshot: take both from the same log, the cursor first",
             ),
             Self::Ended(Some(code)) => write!(f, "the server closed the connection (code {code})"),
             Self::Ended(None) => f.write_str("the connection ended"),
+            Self::Expired => f.write_str(
+                "it waited for a connection for too long, and was never sent: publish again, or raise `outbox_age`",
+            ),
             Self::Io(error) => error.fmt(f),
             Self::Late => f.write_str("no word of the server came through in time"),
             Self::Malformed => f.write_str(

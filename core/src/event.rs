@@ -16,7 +16,7 @@ pub enum Notice {
     /// The transport memory changed; store it, and give it to the next client as [`Config::memory`](crate::Config::memory).
     Memory(String),
     /// A publish ended: the server's answer, or why there is none.
-    Published(PublishId, Result<Payload, Reason>),
+    Published(PublishId, Result<Ack, Reason>),
     /// The application's hook is to give a state of the channel and the cursor behind it: answer with
     /// [`Command::Snapshot`](crate::Command::Snapshot). Until then nothing more is delivered.
     Snapshot(SubscriptionId, SnapshotReason),
@@ -24,6 +24,22 @@ pub enum Notice {
     State(State),
     /// The trial of a transport ended.
     Trial(Trial),
+}
+
+/// The server's word on a publish that took effect.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Ack {
+    /// The position of the event that it became; `None` if the server does not say.
+    pub cursor: Option<Cursor>,
+    /// The server's reply; empty if there is none.
+    pub data: Payload,
+}
+
+impl From<Payload> for Ack {
+    fn from(data: Payload) -> Self {
+        Self { cursor: None, data }
+    }
 }
 
 /// What a subscription delivers, in order.

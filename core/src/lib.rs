@@ -17,10 +17,10 @@ mod event;
 mod feed;
 mod framing;
 mod io;
+mod outbox;
 mod patience;
 mod payload;
 pub mod protocol;
-mod publishes;
 mod race;
 mod rng;
 mod standing;
@@ -37,8 +37,9 @@ pub use crate::{
     config::Config,
     cursor::{Cursor, InvalidCursor},
     error::{Reason, Retry},
-    event::{Certainty, Delivery, Event, Gap, Notice, Outcome, Role, SnapshotReason, Trial},
+    event::{Ack, Certainty, Delivery, Event, Gap, Notice, Outcome, Role, SnapshotReason, Trial},
     io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, Reuse, WebSocketRequest},
+    outbox::Overflow,
     payload::Payload,
     state::State,
     text::Text,

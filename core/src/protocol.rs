@@ -34,15 +34,23 @@ pub use self::phoenix::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChang
 #[cfg(feature = "socketio")]
 pub use self::socketio::{Rooms, SocketIo};
 use crate::{
-    Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role, Start,
-    Text, TransportKind,
+    Ack, Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role,
+    Start, Text, TransportKind,
 };
-pub use crate::{feed::FeedId, publishes::Message};
+pub use crate::{
+    feed::FeedId,
+    outbox::{Message, Outgoing},
+};
 
 /// What the frames of a server mean. One for each client; does no I/O.
 pub trait Protocol: fmt::Debug + Send + Sync {
     /// What a connection over `transport` can do; `None` if the protocol is not spoken there.
     fn guarantees(&self, transport: TransportKind) -> Option<Guarantees>;
+
+    /// Returns how many bytes a message takes on the wire; without what the protocol adds where nobody counts that.
+    fn size(&self, message: &Message) -> usize {
+        message.data.len()
+    }
 
     /// Begins a connection. All that may enter it is in the plan.
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec>;
@@ -158,6 +166,8 @@ pub enum Publish {
     Acked,
     /// It says so where the application wants it to; no answer is no news.
     Asked,
+    /// It says so, and knows one that it has had before: after a loss it is sent again, and takes effect once.
+    Idempotent,
     /// There is none.
     Never,
 }
@@ -240,6 +250,11 @@ pub trait Codec: Send {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lane(pub u64);
 
+impl Lane {
+    /// A request on a path of its own: what is heard there says nothing of the path of the events.
+    pub const SIDE: Self = Self(u64::MAX);
+}
+
 /// A wish of the client to a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Intent<'a> {
@@ -247,8 +262,9 @@ pub enum Intent<'a> {
     Climb(TransportKind),
     /// Ask the server for a sign of life.
     Probe,
-    /// Publish this; ends with [`Fact::Published`], or with the connection.
-    Publish(&'a Message),
+    /// Publish these, in this order; each ends with [`Fact::Answered`] or [`Fact::Published`], or with [`Fact::Unanswered`], or
+    /// with the connection.
+    Publish(&'a [Outgoing]),
     /// Come to an end without cutting what is under way.
     Quiesce,
     /// Subscribe to more.
@@ -260,6 +276,8 @@ pub enum Intent<'a> {
 /// What a codec does about an intent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Uptake {
+    /// Not yet: [`Fact::Unanswered`] says when.
+    Later,
     /// It takes another connection.
     NeedsSuccessor,
     /// It is on its way.
@@ -285,6 +303,13 @@ pub struct Out {
 pub enum Fact {
     /// The server beats, or answered [`Intent::Probe`].
     Alive,
+    /// What was sent with this number was answered.
+    Answered {
+        /// Its number.
+        number: u64,
+        /// The server's answer, or its refusal.
+        result: Result<Ack, Reason>,
+    },
     /// The session goes on over this better transport.
     Climbed(TransportKind),
     /// The server will go away.
@@ -333,6 +358,13 @@ pub enum Fact {
         /// The server's answer, or its refusal.
         result: Result<Payload, Reason>,
     },
+    /// The server takes publishes.
+    Publishing {
+        /// How long it knows what it has judged; zero: not at all.
+        keeps: Duration,
+        /// The most bytes that it takes at once, as [`Protocol::size`] counts them.
+        max: usize,
+    },
     /// A subscription was refused, or taken away.
     Refused {
         /// Which.
@@ -357,6 +389,11 @@ pub enum Fact {
         feed: FeedId,
         /// The position before what follows.
         at: Cursor,
+    },
+    /// What was sent here and is not answered will not be answered here; there is room for more.
+    Unanswered {
+        /// It may have reached the server.
+        was_sent: bool,
     },
     /// The server accepted the client.
     Welcome {

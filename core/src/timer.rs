@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     FirstFrame(ConnectionId),
     /// A feed that nobody follows is released.
     Linger(FeedId),
+    /// A publish has waited for too long.
+    Outbox,
     /// A beat is overdue: ask for one, where that is possible.
     Probe(ConnectionId),
     /// The primary has stood its trial.
@@ -33,6 +35,8 @@ pub(crate) enum Timer {
     Snapshot(SubscriptionId),
     /// An heir may be tried again.
     Successor,
+    /// A publish should have been answered by now.
+    Unanswered,
 }
 
 impl Timer {
@@ -47,9 +51,11 @@ impl Timer {
             | Self::Drain
             | Self::HeadStart
             | Self::Linger(_)
+            | Self::Outbox
             | Self::Probation
             | Self::Snapshot(_)
-            | Self::Successor => false,
+            | Self::Successor
+            | Self::Unanswered => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{error, fmt, sync::Arc, time::Duration};
 
 use downlink_core::{
-    Config, TransportKind,
+    Config, Overflow, TransportKind,
     protocol::{Downlink, Protocol},
 };
 use tokio::runtime::Handle;
@@ -25,6 +25,10 @@ pub struct Builder {
     network: Option<String>,
     backoff: Option<(Duration, Duration)>,
     queue: Option<(usize, usize)>,
+    outbox: Option<(usize, usize)>,
+    outbox_age: Option<Duration>,
+    overflow: Overflow,
+    echo: bool,
     platform: PlatformOptions,
 }
 
@@ -39,6 +43,10 @@ impl Builder {
             network: None,
             backoff: None,
             queue: None,
+            outbox: None,
+            outbox_age: None,
+            overflow: Overflow::default(),
+            echo: true,
             platform: PlatformOptions::default(),
         }
     }
@@ -101,6 +109,31 @@ impl Builder {
         self
     }
 
+    /// At most so many publishes, and so many bytes of them, wait for a connection or an answer; 1,024 and 4 MiB by default.
+    pub fn outbox(mut self, count: usize, bytes: usize) -> Self {
+        self.outbox = Some((count.max(1), bytes.max(1)));
+        self
+    }
+
+    /// A publish that could not be sent for so long expires; 2 minutes by default.
+    pub fn outbox_age(mut self, age: Duration) -> Self {
+        self.outbox_age = Some(age);
+        self
+    }
+
+    /// What happens to a publish for which there is no room; the new one is rejected by default.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Whether events that this client published are delivered to its own subscriptions; true by default. They are known by
+    /// the mark that the server gives them ([`Event::own`](crate::Event::own)).
+    pub fn echo(mut self, echo: bool) -> Self {
+        self.echo = echo;
+        self
+    }
+
     /// Makes the client. It connects when something is subscribed; whether that works is told by its state and its
     /// subscriptions, not here.
     ///
@@ -130,6 +163,16 @@ impl Builder {
             config.queue_count = count;
             config.queue_bytes = bytes;
         }
+
+        if let Some((count, bytes)) = self.outbox {
+            config.outbox_count = count;
+            config.outbox_bytes = bytes;
+        }
+        if let Some(age) = self.outbox_age {
+            config.outbox_age = age;
+        }
+        config.outbox_overflow = self.overflow;
+        config.echo = self.echo;
 
         Ok(client::spawn(config, platform, seed))
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use downlink_core::{
-    Command, Config, Cursor, Hint, Notice, Payload, PublishId, Reason, SnapshotReason, Start,
+    Ack, Command, Config, Cursor, Hint, Notice, Payload, PublishId, Reason, SnapshotReason, Start,
     State, SubscriptionId, TransportKind, Trial,
     protocol::{Guarantees, Message, Protocol},
 };
@@ -19,7 +19,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Builder, StateSubscription, Subscription,
+    Builder, Publishing, StateSubscription, Subscription,
     platform::TokioPlatform,
     subscription::{Inlet, Item},
 };
@@ -41,7 +41,7 @@ pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
 #[derive(Debug)]
 struct Shared {
     subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Item>>>,
-    publishers: Mutex<BTreeMap<PublishId, oneshot::Sender<Result<Payload, Reason>>>>,
+    publishers: Mutex<BTreeMap<PublishId, oneshot::Sender<Result<Ack, Reason>>>>,
     memory: Mutex<Option<String>>,
     next_publish: AtomicU64,
     next_subscription: AtomicU64,
@@ -119,20 +119,35 @@ impl Client {
         Inlet::new(id, self.commands.clone(), items)
     }
 
-    /// Publishes to `channel`, and returns the server's reply. An empty `name` means none.
+    /// Publishes to `channel` (1 to 255 bytes). An empty `name` means none.
     ///
-    /// Waits for a connection, with at most 1,024 others, and is sent in order. It is never sent twice. Dropping the future
-    /// does not take back what was asked.
+    /// It waits in a bounded outbox ([`Builder::outbox`]) for a connection and is sent at once, whether the returned future is
+    /// polled or not. Publishes to one channel take effect in order, each once: after a loss those without an answer are sent
+    /// again before any new one, where the server knows what it has seen ([`Publish::Idempotent`]), and never elsewhere.
     ///
-    /// # Errors
-    /// The server's refusal; [`Reason::Unanswered`] if the connection was lost before its answer, so that nobody knows;
-    /// [`Reason::Unsupported`] where the server takes no publishes ([`Client::guarantees`]).
-    pub async fn publish(
+    /// ```no_run
+    /// use downlink::{Client, Reason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://example.org/downlink").connect()?;
+    ///
+    /// match client.publish("room:1", "msg", "hello").await {
+    ///     Ok(ack) => println!("it is the event at {:?}", ack.cursor),
+    ///     Err(Reason::Unanswered) => println!("nobody knows"),
+    ///     Err(reason) => println!("not published: {reason}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Publish::Idempotent`]: crate::protocol::Publish::Idempotent
+    pub fn publish(
         &self,
         channel: impl Into<Arc<str>>,
         name: impl Into<Arc<str>>,
         data: impl Into<Vec<u8>>,
-    ) -> Result<Payload, Reason> {
+    ) -> Publishing {
         let number = self.shared.next_publish.fetch_add(1, Ordering::Relaxed);
         let id = PublishId::new(number);
         let (sender, result) = oneshot::channel();
@@ -149,7 +164,7 @@ impl Client {
             lock(&self.shared.publishers).remove(&id);
         }
 
-        result.await.unwrap_or(Err(Reason::Closed))
+        Publishing::new(id, self.commands.clone(), result)
     }
 
     /// Returns what the server can keep over `transport`; `None` if its protocol is not spoken there.

@@ -35,6 +35,7 @@ mod clock;
 mod failure;
 mod http;
 mod platform;
+mod publishing;
 mod resolver;
 mod setup;
 mod snapshots;
@@ -43,8 +44,8 @@ mod tls;
 mod websocket;
 
 pub use downlink_core::{
-    Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Outcome, Payload,
-    Reason, Retry, Role, SnapshotReason, Start, State, Text, TransportKind, Trial,
+    Ack, Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Outcome, Overflow,
+    Payload, Reason, Retry, Role, SnapshotReason, Start, State, Text, TransportKind, Trial,
     UnknownTransport,
 };
 
@@ -67,6 +68,7 @@ pub use crate::{
     builder::{BuildError, Builder},
     client::Client,
     platform::{PlatformError, PlatformOptions, TokioPlatform},
+    publishing::Publishing,
     snapshots::{StateSubscription, Update},
     subscription::Subscription,
 };

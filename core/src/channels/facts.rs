@@ -39,13 +39,16 @@ impl Channels {
                 time,
                 own,
             } => {
-                self.on_event(connection, feed, (after, seq), |channel, cursor| Event {
-                    channel: own_channel.unwrap_or(channel),
-                    cursor,
-                    name,
-                    data,
-                    time,
-                    own,
+                let is_told = self.echo || !own;
+                self.on_event(connection, feed, (after, seq), |channel, cursor| {
+                    is_told.then(|| Event {
+                        channel: own_channel.unwrap_or(channel),
+                        cursor,
+                        name,
+                        data,
+                        time,
+                        own,
+                    })
                 });
                 Ok(())
             }
@@ -64,13 +67,16 @@ impl Channels {
             }
             Fact::Subscribed { feed, at } => self.on_subscribed(connection, feed, at),
             Fact::Alive
+            | Fact::Answered { .. }
             | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
             | Fact::Published { .. }
+            | Fact::Publishing { .. }
             | Fact::Silence(_)
             | Fact::Stayed(_)
+            | Fact::Unanswered { .. }
             | Fact::Welcome { .. } => Ok(()),
         }
     }
@@ -167,7 +173,7 @@ impl Channels {
         connection: ConnectionId,
         id: FeedId,
         (after, seq): (u64, u64),
-        event: impl FnOnce(Arc<str>, Cursor) -> Event,
+        event: impl FnOnce(Arc<str>, Cursor) -> Option<Event>,
     ) {
         let Some((index, Standing::Confirmed(log))) = self.pair(connection, id) else {
             return;
@@ -198,7 +204,9 @@ impl Channels {
             return;
         };
         self.feeds[index].position = Position::At(at.clone());
-        self.deliver(index, Delivery::Event(event(channel, at)));
+        if let Some(event) = event(channel, at) {
+            self.deliver(index, Delivery::Event(event));
+        }
         if let Ok(index) = self.find_feed(id) {
             self.merge(index);
         }

@@ -66,7 +66,7 @@ impl Client {
         let id = connection.id;
         if let IoEvent::Finished(_) = event {
             connection.free(lane);
-        } else {
+        } else if lane != Lane::SIDE {
             connection.note_life(self.is_in_background, &mut self.timers, self.now);
         }
         if let IoEvent::Opened(Head { status: 101, .. }) = event {
@@ -107,7 +107,7 @@ impl Client {
         match uptake {
             Uptake::Taken => {}
             // An answer that is under way cannot be asked: an heir shows whether there is a path, and takes over.
-            Uptake::NeedsSuccessor | Uptake::Unsupported => {
+            Uptake::Later | Uptake::NeedsSuccessor | Uptake::Unsupported => {
                 if self.race.primary() == Some(id) && self.successor.is_none() {
                     self.open_successor(true);
                 }
@@ -216,9 +216,7 @@ impl Client {
             .position(|connection| connection.id == id)?;
         self.timers.cancel_all_of(id);
         self.channels.drop_link(id);
-        let unanswered = self.publishes.drop_link(id);
-        self.outputs
-            .extend(unanswered.into_iter().map(Output::Notice));
+        self.on_unanswered(id, true);
         if self.successor == Some(id) {
             self.successor = None;
         }
@@ -323,10 +321,10 @@ impl Client {
                     self.schedule_climb(id);
                 }
             }
-            Fact::Published { id, result } => {
-                let ended = self.publishes.end(id, result);
-                self.outputs.extend(ended.map(Output::Notice));
-            }
+            Fact::Answered { number, result } => self.on_answered(number, result),
+            Fact::Published { id, result } => self.on_published(id, result),
+            Fact::Publishing { keeps, max } => self.on_publishing(keeps, max),
+            Fact::Unanswered { was_sent } => self.on_unanswered(id, was_sent),
             Fact::Silence(silence) => {
                 connection.silence = silence;
                 connection.renew(self.is_in_background, &mut self.timers, now);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Client, Output};
+use super::Client;
 use crate::{
     Notice, Outcome, Reason, Role, State, TransportKind,
     connection::ConnectionId,
@@ -68,14 +68,7 @@ impl Client {
             // An old connection may lead to the instance that goes away.
             self.open_successor(self.is_leaving);
         }
-        while let Some(message) = self.publishes.pop() {
-            // Before it is told, since the answer may be there at once.
-            self.publishes.on_sent(message.id, primary);
-            if self.tell(primary, Intent::Publish(&message)) != Uptake::Taken {
-                let ended = self.publishes.end(message.id, Err(Reason::Unsupported));
-                self.outputs.extend(ended.map(Output::Notice));
-            }
-        }
+        self.send_publishes(primary);
         let climbers: Vec<_> = self
             .connections
             .iter()
@@ -392,7 +385,9 @@ impl Client {
         if !surplus.is_empty() {
             match self.tell(id, Intent::Unsubscribe(&surplus)) {
                 Uptake::Taken => self.channels.retract(id, &surplus),
-                Uptake::NeedsSuccessor | Uptake::Unsupported => uptake = Uptake::NeedsSuccessor,
+                Uptake::Later | Uptake::NeedsSuccessor | Uptake::Unsupported => {
+                    uptake = Uptake::NeedsSuccessor
+                }
             }
         }
         if !missing.is_empty() {
@@ -400,7 +395,7 @@ impl Client {
             self.channels.ask(id, &missing);
             match self.tell(id, Intent::Subscribe(&missing)) {
                 Uptake::Taken => {}
-                Uptake::NeedsSuccessor | Uptake::Unsupported => {
+                Uptake::Later | Uptake::NeedsSuccessor | Uptake::Unsupported => {
                     let feeds: Vec<_> = missing.iter().map(|wanted| wanted.feed).collect();
                     self.channels.retract(id, &feeds);
                     uptake = Uptake::NeedsSuccessor;

@@ -3,6 +3,7 @@
 mod dialogue;
 mod frame;
 mod http;
+mod posts;
 #[cfg(test)]
 mod vectors;
 mod websocket;
@@ -13,8 +14,14 @@ use core::{fmt::Write as _, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use self::{frame::encode_word, http::Http, websocket::WebSocket};
-use super::{Codec, FeedId, Guarantees, Lane, Plan, Proof, Protocol, Publish, Resume, Wanted};
-use crate::{Head, Reason, Retry, Start, TransportKind};
+use super::{
+    Codec, FeedId, Guarantees, Lane, Message, Outgoing, Plan, Proof, Protocol, Publish, Resume,
+    Wanted,
+};
+use crate::{
+    Head, Reason, Retry, Start, TransportKind,
+    framing::{Framing, Lines, Sse},
+};
 
 /// Downlink's own protocol, version 1.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,9 +44,17 @@ impl Protocol for Downlink {
             },
             proof: Proof::Frame,
             resume: Resume::Position,
-            publish: Publish::Never,
+            publish: Publish::Idempotent,
             presence: false,
         })
+    }
+
+    fn size(&self, message: &Message) -> usize {
+        let mut words = String::new();
+        encode_word(&message.channel, &mut words);
+        encode_word(&message.name, &mut words);
+
+        words.len() + message.data.len() + MOST_AROUND
     }
 
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec> {
@@ -79,6 +94,61 @@ fn write_unsub(feed: FeedId, frames: &mut String) {
     written.expect(INFALLIBLE);
 }
 
+fn write_pub(outgoing: &Outgoing, frames: &mut Vec<u8>) {
+    let Message {
+        channel,
+        name,
+        data,
+        ..
+    } = &outgoing.message;
+    let mut line = String::new();
+    let written = write!(line, "pub {} ", outgoing.number);
+    written.expect(INFALLIBLE);
+    encode_word(channel, &mut line);
+    line.push(' ');
+    match &**name {
+        "" => line.push('-'),
+        "-" => line.push_str("%2D"),
+        name => encode_word(name, &mut line),
+    }
+    if outgoing.is_again {
+        line.push_str(" again");
+    }
+    write_payload(data, &mut line);
+    frames.extend_from_slice(line.as_bytes());
+    frames.extend_from_slice(data);
+    frames.push(b'\n');
+}
+
+/// What stands before the bytes of a payload, on a carrier that takes any.
+fn write_payload(data: &[u8], line: &mut String) {
+    let is_text = !data.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        && core::str::from_utf8(data).is_ok();
+    let written = match data {
+        [] => Ok(()),
+        _ if is_text => line.write_str(" :"),
+        _ => writeln!(line, " #{}", data.len()),
+    };
+    written.expect(INFALLIBLE);
+}
+
+/// Returns how large the frames of a request may be, where the server takes so many bytes: before them stands a `hello`.
+fn room(max: usize) -> usize {
+    max.saturating_sub(MOST_HELLO)
+}
+
+/// The server says how it frames its answer; one without server-sent events answers in plain frames.
+fn framing_of(head: &Head, max_payload: usize) -> Box<dyn Framing> {
+    let is_sse = head
+        .header("content-type")
+        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+    if is_sse {
+        Box::new(Sse::new(max_payload))
+    } else {
+        Box::new(Lines::new(max_payload))
+    }
+}
+
 /// Adds to a set by ascending id, or replaces.
 fn insert(set: &mut Vec<Wanted>, wanted: &Wanted) {
     match set.binary_search_by_key(&wanted.feed, |other| other.feed) {
@@ -104,6 +174,11 @@ fn refusal(head: &Head) -> Reason {
 
 /// One socket or answer at a time carries all.
 const LANE: Lane = Lane(0);
+/// Verb, number, flag, signs and line ends of a `pub`.
+const MOST_AROUND: usize = 64;
+const MOST_HELLO: usize = 4096;
+const DEFAULT_MAX: usize = 65_536;
+const DEFAULT_KEEPS: Duration = Duration::from_secs(120);
 /// For the form of `Retry-After` that is a date.
 const DEFAULT_RETRY_AFTER: u64 = 15;
 const MOST_RETRY_AFTER: u64 = 3600;

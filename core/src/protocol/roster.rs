@@ -313,14 +313,17 @@ mod tests {
                     format!("subscribed {} {at}", feed.number())
                 }
                 other @ (Fact::Alive
+                | Fact::Answered { .. }
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
                 | Fact::Mode(_)
                 | Fact::Published { .. }
+                | Fact::Publishing { .. }
                 | Fact::Silence(_)
                 | Fact::Skip { .. }
                 | Fact::Stayed(_)
+                | Fact::Unanswered { .. }
                 | Fact::Welcome { .. }) => panic!("{other:?}"),
             })
             .collect()

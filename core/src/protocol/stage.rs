@@ -3,7 +3,9 @@
 use alloc::{boxed::Box, format, string::String};
 use core::time::Duration;
 
-use super::{Codec, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Ticket, Uptake, Wanted};
+use super::{
+    Codec, FeedId, Intent, Lane, Message, Out, Outgoing, Plan, Protocol, Ticket, Uptake, Wanted,
+};
 use crate::{
     Head, Instant, IoEvent, Payload, PublishId, Reason, Reuse, Role, Start, TransportKind,
 };
@@ -105,7 +107,11 @@ impl Stage {
     }
 
     pub(super) fn publish(&mut self, id: u64, channel: &str, name: &str, data: impl AsRef<[u8]>) {
-        self.tell(Intent::Publish(&message(id, channel, name, data)));
+        self.tell(Intent::Publish(&[Outgoing {
+            message: message(id, channel, name, data),
+            number: id,
+            is_again: false,
+        }]));
     }
 
     /// Lets time pass.
@@ -165,9 +171,11 @@ pub(super) fn wanted(feed: u64, channel: &str, start: Start) -> Wanted {
 pub(super) fn code(reason: &Reason) -> String {
     match reason {
         Reason::Refused { code, .. } => code.clone().into(),
-        other @ (Reason::Closed
+        other @ (Reason::Cancelled
+        | Reason::Closed
         | Reason::CursorRefused
         | Reason::Ended(_)
+        | Reason::Expired
         | Reason::Foreign
         | Reason::Io(_)
         | Reason::Late

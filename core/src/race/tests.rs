@@ -378,10 +378,12 @@ impl World {
                     | Timer::Codec(_)
                     | Timer::Drain
                     | Timer::Linger(_)
+                    | Timer::Outbox
                     | Timer::Probe(_)
                     | Timer::Silence(_)
                     | Timer::Snapshot(_)
-                    | Timer::Successor => panic!("{timer:?} is no race's"),
+                    | Timer::Successor
+                    | Timer::Unanswered => panic!("{timer:?} is no race's"),
                 }
                 self.settle();
             }

@@ -9,7 +9,9 @@ use std::{
 use downlink_core::{
     Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, PublishId, Reason, Reuse,
     Role, Start, TransportKind,
-    protocol::{Codec, Fact, FeedId, Intent, Lane, Message, Out, Plan, Protocol, Uptake, Wanted},
+    protocol::{
+        Codec, Fact, FeedId, Intent, Lane, Message, Out, Outgoing, Plan, Protocol, Uptake, Wanted,
+    },
 };
 
 use crate::{
@@ -262,7 +264,11 @@ impl Client {
                     name: name.into(),
                     data: Payload::from(data),
                 };
-                self.tell(Intent::Publish(&message));
+                self.tell(Intent::Publish(&[Outgoing {
+                    message,
+                    number: self.publishes,
+                    is_again: false,
+                }]));
             }
             Cause::Subscribe(channel) => self.subscribe(channel),
             Cause::Unsubscribe(channel) => self.unsubscribe(&channel),

@@ -46,6 +46,7 @@ fn row(server: &str, transport: TransportKind, guarantees: Guarantees, table: &m
     let publish = match publish {
         Publish::Acked => "acked",
         Publish::Asked => "acked where the application answers",
+        Publish::Idempotent => "once, acked",
         Publish::Never => "no",
     };
     let written = writeln!(

@@ -207,23 +207,25 @@ impl Codec for Link {
                 self.send(&[Outgoing::Probe], out, now);
             }
             Intent::Probe => self.post(PROBE, &[Outgoing::Probe], out, now),
-            Intent::Publish(message) => {
+            Intent::Publish(batch) => {
                 self.begin(out, now);
-                if serde_json::from_slice::<&RawValue>(&message.data).is_err() {
-                    out.facts.push(Fact::Published {
-                        id: message.id,
-                        result: Err(Reason::Refused {
-                            code: "json".into(),
-                            retry: Retry::Never,
-                        }),
-                    });
-                    return Uptake::Taken;
+                for message in batch.iter().map(|outgoing| &outgoing.message) {
+                    if serde_json::from_slice::<&RawValue>(&message.data).is_err() {
+                        out.facts.push(Fact::Published {
+                            id: message.id,
+                            result: Err(Reason::Refused {
+                                code: "json".into(),
+                                retry: Retry::Never,
+                            }),
+                        });
+                        continue;
+                    }
+                    self.waiting.push(Outgoing::Publish(
+                        message.id,
+                        message.channel.clone(),
+                        message.data.clone(),
+                    ));
                 }
-                self.waiting.push(Outgoing::Publish(
-                    message.id,
-                    message.channel.clone(),
-                    message.data.clone(),
-                ));
                 self.flush(out, now);
             }
             Intent::Quiesce => return Uptake::Unsupported,

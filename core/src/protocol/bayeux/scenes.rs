@@ -151,12 +151,15 @@ impl Scene {
                 Fact::Subscribed { feed, at } => format!("subscribed {} {at}", feed.number()),
                 Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
                 fact @ (Fact::Alive
+                | Fact::Answered { .. }
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
                 | Fact::Mode(_)
+                | Fact::Publishing { .. }
                 | Fact::Skip { .. }
-                | Fact::Stayed(_)) => format!("{fact:?}"),
+                | Fact::Stayed(_)
+                | Fact::Unanswered { .. }) => format!("{fact:?}"),
             })
             .collect()
     }

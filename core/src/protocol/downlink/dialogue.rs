@@ -3,9 +3,13 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
-use super::frame::{Frame, decode, split_field};
+use super::{
+    DEFAULT_KEEPS, DEFAULT_MAX,
+    frame::{Frame, decode, split_field},
+    room,
+};
 use crate::{
-    Certainty, Cursor, Reason, Retry, Text, TransportKind,
+    Ack, Certainty, Cursor, Reason, Retry, Text, TransportKind,
     cursor::number,
     protocol::{Fact, FeedId},
 };
@@ -41,7 +45,10 @@ pub(super) enum Meaning {
     Welcome {
         fact: Fact,
         hold: Option<Duration>,
-        max: Option<usize>,
+        /// The most bytes of a message or request.
+        max: usize,
+        /// The server takes publishes, on these terms.
+        publishing: Option<Fact>,
     },
 }
 
@@ -55,6 +62,7 @@ impl Dialogue {
         }
 
         match verb {
+            "ack" => handle_ack(frame).map(Meaning::Fact),
             "beat" => Ok(Meaning::Fact(Fact::Alive)),
             "drain" => Ok(Meaning::Fact(Fact::Drain {
                 within: milliseconds(required(frame.field("in"))?)?,
@@ -70,6 +78,7 @@ impl Dialogue {
                 },
                 why: frame.text(required(frame.field("why"))?),
             })),
+            "nak" => handle_nak(frame).map(Meaning::Fact),
             "leave" => Ok(Meaning::Content(Fact::Refused {
                 feed: feed(frame)?,
                 reason: Reason::Refused {
@@ -108,9 +117,16 @@ impl Dialogue {
         self.said = Said::Welcome;
         self.time = optional("time")?;
 
+        let max = frame.field("max").and_then(number);
+        let max = max.and_then(|max| usize::try_from(max).ok());
+        let max = max.unwrap_or(DEFAULT_MAX);
         let mut transports = Vec::from([TransportKind::LongPoll, TransportKind::Poll]);
         let claimed = frame.field("has").unwrap_or_default().split(',');
-        transports.extend(claimed.filter_map(|name| name.parse::<TransportKind>().ok()));
+        transports.extend(
+            claimed
+                .clone()
+                .filter_map(|name| name.parse::<TransportKind>().ok()),
+        );
         transports.sort_unstable();
 
         Ok(Meaning::Welcome {
@@ -119,10 +135,15 @@ impl Dialogue {
                 spread: optional("spread")?.unwrap_or_default(),
             },
             hold: optional("hold")?,
-            max: frame
-                .field("max")
-                .and_then(number)
-                .and_then(|max| usize::try_from(max).ok()),
+            max,
+            publishing: if claimed.clone().any(|name| name == "publish") {
+                Some(Fact::Publishing {
+                    keeps: optional("keeps")?.unwrap_or(DEFAULT_KEEPS),
+                    max: room(max),
+                })
+            } else {
+                None
+            },
         })
     }
 
@@ -171,6 +192,35 @@ impl Dialogue {
             None => welcome.checked_add(Duration::from_millis(number(offset)?)),
         }
     }
+}
+
+fn handle_ack(frame: &Frame) -> Result<Fact, Reason> {
+    let cursor = frame.field("at").map(|at| cursor(Some(at))).transpose()?;
+
+    Ok(Fact::Answered {
+        number: required(frame.words().next().and_then(number))?,
+        result: Ok(Ack {
+            cursor,
+            data: frame.data(),
+        }),
+    })
+}
+
+fn handle_nak(frame: &Frame) -> Result<Fact, Reason> {
+    let mut words = frame.words();
+    let number = required(words.next().and_then(number))?;
+    let reason = match required(words.next())? {
+        "unknown" => Reason::Unanswered,
+        code => Reason::Refused {
+            code: word(code)?,
+            retry: Retry::Never,
+        },
+    };
+
+    Ok(Fact::Answered {
+        number,
+        result: Err(reason),
+    })
 }
 
 fn handle_error(frame: &Frame) -> Result<Fact, Reason> {

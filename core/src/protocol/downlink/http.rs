@@ -7,12 +7,14 @@ use super::{
     INFALLIBLE, LANE,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
-    insert, refusal, write_hello, write_sub,
+    framing_of, insert,
+    posts::Posts,
+    refusal, write_hello, write_pub, write_sub,
 };
 use crate::{
-    Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, Role, Start,
+    HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, Role, Start,
     TransportKind,
-    framing::{Framing, Lines, Sse},
+    framing::{Framing, Lines},
     patience::{Answer, Patience},
     protocol::{Codec, Fact, Intent, Lane, Out, Plan, Uptake, Wanted},
 };
@@ -33,13 +35,18 @@ pub(super) struct Http {
     is_known: bool,
     path: Path,
     stage: Stage,
+    /// What the server said of publishing; `None`: nothing yet.
+    takes_publishes: Option<bool>,
+    posts: Posts,
 }
 
 enum Stage {
     /// A request is under way.
     Asking(Exchange),
+    /// Nothing more is asked for: only what is sent is to be answered.
+    Done,
     /// The next request waits for its time.
-    Pausing,
+    Pausing(Instant),
 }
 
 struct Exchange {
@@ -80,6 +87,8 @@ impl Http {
                 plan.max_payload,
                 Instant::default(),
             )),
+            takes_publishes: None,
+            posts: Posts::new(plan.max_payload),
         }
     }
 
@@ -157,10 +166,17 @@ impl Http {
                 out.facts.push(Fact::Silence(Some(beat * 3 / 2)));
             }
             Meaning::Nothing => {}
-            Meaning::Welcome { fact, hold, .. } => {
+            Meaning::Welcome {
+                fact,
+                hold,
+                publishing,
+                ..
+            } => {
                 if let Some(hold) = hold {
                     self.patience.limit(hold);
                 }
+                self.takes_publishes = Some(publishing.is_some());
+                out.facts.extend(publishing);
                 if let Fact::Welcome {
                     transports: Some(transports),
                     ..
@@ -192,9 +208,12 @@ impl Http {
             | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
+            | Fact::Answered { .. }
             | Fact::Published { .. }
+            | Fact::Publishing { .. }
             | Fact::Silence(_)
             | Fact::Stayed(_)
+            | Fact::Unanswered { .. }
             | Fact::Welcome { .. } => return,
         };
         let Ok(index) = self
@@ -212,7 +231,7 @@ impl Http {
     }
 
     fn handle_end(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
-        let Stage::Asking(exchange) = core::mem::replace(&mut self.stage, Stage::Pausing) else {
+        let Stage::Asking(exchange) = core::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(());
         };
         let is_whole = match exchange.dialogue.said {
@@ -222,6 +241,9 @@ impl Http {
             Said::Hi => false,
             Said::Welcome => exchange.framing.is_at_boundary(),
         };
+        if is_whole && self.quiescing && self.posts.is_under_way() {
+            return Ok(());
+        }
         if !is_whole || self.is_stream() || self.quiescing {
             return Err(Reason::Ended(None));
         }
@@ -249,7 +271,8 @@ impl Http {
             self.ask(Role::Start, out, now);
         } else {
             out.facts.push(Fact::Silence(None));
-            out.wake = Some(now + pause);
+            self.stage = Stage::Pausing(now + pause);
+            self.schedule(out);
         }
 
         Ok(())
@@ -263,6 +286,40 @@ impl Http {
             }
             (Path::Streams, None) | (Path::Buffers | Path::Unknown, _) => {}
         }
+    }
+
+    /// What is under way comes to its end.
+    fn quiesce(&mut self, out: &mut Out) -> Uptake {
+        self.quiescing = true;
+        match self.stage {
+            Stage::Asking(_) if !self.is_stream() => Uptake::Taken,
+            Stage::Asking(_) | Stage::Done | Stage::Pausing(_) if self.posts.is_under_way() => {
+                out.requests.push((LANE, IoRequest::Cancel));
+                out.facts.push(Fact::Silence(None));
+                self.stage = Stage::Done;
+                Uptake::Taken
+            }
+            Stage::Asking(_) | Stage::Done | Stage::Pausing(_) => Uptake::Unsupported,
+        }
+    }
+
+    fn handle_post(&mut self, event: IoEvent, out: &mut Out, now: Instant) -> Result<(), Reason> {
+        let result = self.posts.handle(event, out, now);
+        self.schedule(out);
+        if self.quiescing && !self.posts.is_under_way() && matches!(self.stage, Stage::Done) {
+            return Err(Reason::Ended(None));
+        }
+
+        result
+    }
+
+    /// Asks to be woken for what comes first.
+    fn schedule(&self, out: &mut Out) {
+        let pause = match self.stage {
+            Stage::Asking(_) | Stage::Done => None,
+            Stage::Pausing(until) => Some(until),
+        };
+        out.wake = pause.into_iter().chain(self.posts.due_at()).min();
     }
 
     fn is_stream(&self) -> bool {
@@ -283,16 +340,19 @@ impl Codec for Http {
 
     fn handle_lane(
         &mut self,
-        _lane: Lane,
+        lane: Lane,
         event: IoEvent,
         out: &mut Out,
         now: Instant,
     ) -> Result<(), Reason> {
+        if lane == Lane::SIDE {
+            return self.handle_post(event, out, now);
+        }
         match event {
             IoEvent::Opened(head) => match head.status {
                 200 => {
                     if let Stage::Asking(exchange) = &mut self.stage {
-                        exchange.framing = framing(&head, self.max_payload);
+                        exchange.framing = framing_of(&head, self.max_payload);
                     }
                     Ok(())
                 }
@@ -323,25 +383,31 @@ impl Codec for Http {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
-            Intent::Climb(_) | Intent::Publish(_) => Uptake::Unsupported,
+            Intent::Climb(_) => Uptake::Unsupported,
             Intent::Probe => match self.stage {
-                Stage::Asking(_) => Uptake::Unsupported,
-                Stage::Pausing => {
+                Stage::Asking(_) | Stage::Done => Uptake::Unsupported,
+                Stage::Pausing(_) => {
                     self.ask(Role::Successor, out, now);
                     Uptake::Taken
                 }
             },
-            Intent::Quiesce if self.is_stream() => Uptake::Unsupported,
-            Intent::Quiesce => match self.stage {
-                Stage::Asking(_) => {
-                    self.quiescing = true;
-                    Uptake::Taken
+            Intent::Publish(_) if self.takes_publishes == Some(false) => Uptake::Unsupported,
+            Intent::Publish(_) if self.takes_publishes.is_none() || !self.posts.is_idle() => {
+                Uptake::Later
+            }
+            Intent::Publish(batch) => {
+                let mut frames = Vec::new();
+                for outgoing in batch {
+                    write_pub(outgoing, &mut frames);
                 }
-                Stage::Pausing => Uptake::Unsupported,
-            },
+                self.posts.send(&self.url, &self.session, &frames, out, now);
+                self.schedule(out);
+                Uptake::Taken
+            }
+            Intent::Quiesce => self.quiesce(out),
             Intent::Subscribe(more) => match self.stage {
-                Stage::Asking(_) => Uptake::NeedsSuccessor,
-                Stage::Pausing => {
+                Stage::Asking(_) | Stage::Done => Uptake::NeedsSuccessor,
+                Stage::Pausing(_) => {
                     for wanted in more {
                         insert(&mut self.wanted, wanted);
                     }
@@ -359,9 +425,11 @@ impl Codec for Http {
 
     fn handle_timeout(&mut self, out: &mut Out, now: Instant) -> Result<(), Reason> {
         match self.stage {
-            Stage::Asking(_) => {}
-            Stage::Pausing => self.ask(Role::Start, out, now),
+            Stage::Pausing(until) if until <= now => self.ask(Role::Start, out, now),
+            Stage::Asking(_) | Stage::Done | Stage::Pausing(_) => {}
         }
+        self.posts.handle_timeout(out, now)?;
+        self.schedule(out);
 
         Ok(())
     }
@@ -407,18 +475,6 @@ impl Exchange {
         } else {
             Path::Buffers
         }
-    }
-}
-
-/// The server says how it frames its answer; one without server-sent events answers in plain frames.
-fn framing(head: &Head, max_payload: usize) -> Box<dyn Framing> {
-    let is_sse = head
-        .header("content-type")
-        .is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
-    if is_sse {
-        Box::new(Sse::new(max_payload))
-    } else {
-        Box::new(Lines::new(max_payload))
     }
 }
 

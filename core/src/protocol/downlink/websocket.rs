@@ -5,15 +5,15 @@ use alloc::{string::String, vec::Vec};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    LANE,
+    DEFAULT_MAX, LANE,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
-    refusal, write_hello, write_sub, write_unsub,
+    refusal, write_hello, write_pub, write_sub, write_unsub,
 };
 use crate::{
     Instant, IoEvent, IoRequest, Payload, Reason, Role, WebSocketRequest,
     framing::{Framing, Lines},
-    protocol::{Codec, Fact, Intent, Lane, Out, Plan, Uptake},
+    protocol::{Codec, Fact, Intent, Lane, Out, Outgoing, Plan, Uptake},
 };
 
 /// A connection over a WebSocket.
@@ -22,6 +22,8 @@ pub(super) struct WebSocket {
     max_payload: usize,
     /// The largest message that the server takes.
     max_message: usize,
+    /// What the server said of publishing; `None`: nothing yet.
+    takes_publishes: Option<bool>,
     /// Frames that went with the upgrade, to be said again if they got lost on the way.
     offered: String,
     /// Frames that are to follow.
@@ -58,7 +60,8 @@ impl WebSocket {
         Self {
             url: plan.url.into(),
             max_payload: plan.max_payload,
-            max_message: DEFAULT_MAX_MESSAGE,
+            max_message: DEFAULT_MAX,
+            takes_publishes: None,
             offered,
             waiting,
             framing: Lines::new(plan.max_payload),
@@ -79,8 +82,15 @@ impl WebSocket {
                 self.send_waiting(out);
             }
             Meaning::Nothing => {}
-            Meaning::Welcome { fact, max, .. } => {
-                self.max_message = max.unwrap_or(DEFAULT_MAX_MESSAGE);
+            Meaning::Welcome {
+                fact,
+                max,
+                publishing,
+                ..
+            } => {
+                self.max_message = max;
+                self.takes_publishes = Some(publishing.is_some());
+                out.facts.extend(publishing);
                 out.facts.push(fact);
             }
         }
@@ -109,6 +119,15 @@ impl WebSocket {
             let payload = Payload::from(message.as_bytes());
             out.requests.push((LANE, IoRequest::Send(payload)));
         }
+    }
+
+    fn publish(&mut self, batch: &[Outgoing], out: &mut Out) {
+        let mut frames = Vec::new();
+        for outgoing in batch {
+            write_pub(outgoing, &mut frames);
+        }
+        let message = Payload::from(frames);
+        out.requests.push((LANE, IoRequest::Send(message)));
     }
 
     fn handle_message(&mut self, message: Payload, out: &mut Out) -> Result<(), Reason> {
@@ -182,7 +201,12 @@ impl Codec for WebSocket {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, _now: Instant) -> Uptake {
         match intent {
-            Intent::Climb(_) | Intent::Publish(_) => return Uptake::Unsupported,
+            Intent::Climb(_) => return Uptake::Unsupported,
+            Intent::Publish(batch) => match self.takes_publishes {
+                None => return Uptake::Later,
+                Some(false) => return Uptake::Unsupported,
+                Some(true) => self.publish(batch, out),
+            },
             Intent::Probe => self.waiting.push_str("beat\n"),
             Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {
@@ -209,6 +233,5 @@ impl Codec for WebSocket {
 const PROTOCOL: &str = "downlink.v1";
 /// 3,072 characters of base64.
 const MOST_OFFERED: usize = 3072 / 4 * 3;
-const DEFAULT_MAX_MESSAGE: usize = 65_536;
 /// A payload of the largest size may come with others.
 const MAX_BATCH: usize = 1 << 20;

@@ -494,9 +494,14 @@ impl Codec for Lines {
                     self.call_witness(index, out, now);
                 }
             }
-            Intent::Publish(message) => {
-                let lane = self.new_lane();
-                return self.publishes.send(lane, message, out);
+            Intent::Publish(batch) => {
+                for outgoing in batch {
+                    let lane = self.new_lane();
+                    let uptake = self.publishes.send(lane, &outgoing.message, out);
+                    if uptake != Uptake::Taken {
+                        return uptake;
+                    }
+                }
             }
             Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
             Intent::Subscribe(more) => {

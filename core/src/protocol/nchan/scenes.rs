@@ -7,7 +7,7 @@ use super::{Nchan, id};
 use crate::{
     Certainty, IoEvent, IoRequest, Payload, PublishId, Reason, Retry, Start, TransportKind,
     protocol::{
-        Fact, FeedId, Intent, Lane, Message, Ticket, Uptake, Wanted,
+        Fact, FeedId, Intent, Lane, Message, Outgoing, Ticket, Uptake, Wanted,
         stage::{Stage, opened, wanted},
     },
 };
@@ -667,7 +667,12 @@ fn a_publish_is_a_post_and_its_answer_the_reply() {
             name: "tick".into(),
             data: Payload::from(&b"x"[..]),
         };
-        let publish = Intent::Publish(&message);
+        let batch = [Outgoing {
+            message,
+            number: 1,
+            is_again: false,
+        }];
+        let publish = Intent::Publish(&batch);
         assert_eq!(
             scene
                 .0
@@ -682,7 +687,7 @@ fn a_publish_is_a_post_and_its_answer_the_reply() {
         scene.hear_bytes(lane, "{}");
         scene.hear(lane, IoEvent::Finished(Ok(None))).unwrap();
 
-        let id = message.id;
+        let id = batch[0].message.id;
         assert!(scene.out.facts.contains(&Fact::Published { id, result }));
     }
 }

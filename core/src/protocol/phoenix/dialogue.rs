@@ -68,7 +68,11 @@ impl Dialogue {
         match intent {
             Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
             Intent::Probe => self.beat(),
-            Intent::Publish(message) => self.publish(message, out, now),
+            Intent::Publish(batch) => {
+                for outgoing in batch {
+                    self.publish(&outgoing.message, out, now);
+                }
+            }
             Intent::Subscribe(wanted) => self.subscribe(wanted, out, now),
             Intent::Unsubscribe(feeds) => self.unsubscribe(feeds, out),
         }

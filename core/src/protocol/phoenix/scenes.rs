@@ -87,10 +87,13 @@ fn short(fact: Fact) -> Option<String> {
         Fact::Alive => "alive".into(),
         Fact::Hi => "hi".into(),
         Fact::Silence(_) | Fact::Welcome { .. } => return None,
-        other @ (Fact::Climbed(_)
+        other @ (Fact::Answered { .. }
+        | Fact::Climbed(_)
         | Fact::Drain { .. }
         | Fact::Mode(_)
+        | Fact::Publishing { .. }
         | Fact::Skip { .. }
-        | Fact::Stayed(_)) => panic!("{other:?}"),
+        | Fact::Stayed(_)
+        | Fact::Unanswered { .. }) => panic!("{other:?}"),
     })
 }

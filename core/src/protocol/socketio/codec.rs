@@ -335,7 +335,11 @@ impl Codec for Connection {
             (Intent::Probe, Way::Climbing(Climb::Waiting, _) | Way::WebSocket) => {
                 return Uptake::Unsupported;
             }
-            (Intent::Publish(message), _) => self.session.publish(message, out, now),
+            (Intent::Publish(batch), _) => {
+                for outgoing in batch {
+                    self.session.publish(&outgoing.message, out, now);
+                }
+            }
             (Intent::Subscribe(wanted), _) => self.session.subscribe(wanted, out, now),
             (Intent::Unsubscribe(feeds), _) => self.session.unsubscribe(feeds, now),
         }

@@ -147,7 +147,12 @@ fn short(fact: Fact) -> String {
         Fact::Stayed(reason) => format!("stayed {}", code(&reason)),
         Fact::Subscribed { feed, at } => format!("{} subscribed {at}", feed.number()),
         Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
-        other @ (Fact::Drain { .. } | Fact::Mode(_) | Fact::Skip { .. }) => panic!("{other:?}"),
+        other @ (Fact::Answered { .. }
+        | Fact::Drain { .. }
+        | Fact::Mode(_)
+        | Fact::Publishing { .. }
+        | Fact::Skip { .. }
+        | Fact::Unanswered { .. }) => panic!("{other:?}"),
     }
 }
 
