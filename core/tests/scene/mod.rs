@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downlink_core::{
     Client, Command, Config, Delivery, Head, HttpRequest, Instant, IoError, IoEvent, IoId,
-    IoRequest, Notice, Outcome, Output, Payload, Reason, SnapshotReason, Start, State,
-    SubscriptionId, TransportKind, protocol::Downlink,
+    IoRequest, Notice, Outcome, Output, Payload, PublishId, Reason, SnapshotReason, Start, State,
+    SubscriptionId, TransportKind,
+    protocol::{Downlink, Message},
 };
 
 pub(crate) struct Scene {
@@ -395,6 +396,43 @@ impl Scene {
             Notice::Ended(of, reason) if *of == SubscriptionId::new(id) => Some(reason.clone()),
             _ => None,
         })
+    }
+
+    pub(crate) fn publish(&mut self, id: u64, channel: &str, data: &str) {
+        self.command(Command::Publish(Message {
+            id: PublishId::new(id),
+            channel: channel.into(),
+            name: "msg".into(),
+            data: Payload::from(data.as_bytes()),
+        }));
+    }
+
+    /// What became of the publishes, in the order of their ends.
+    pub(crate) fn published(&self) -> Vec<String> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Published(id, result) => Some((id.number(), result)),
+                _ => None,
+            })
+            .map(|(id, result)| match result {
+                Ok(ack) => {
+                    let at = ack.cursor.as_ref().map_or("-".into(), ToString::to_string);
+                    let reply = std::str::from_utf8(&ack.data).unwrap();
+                    format!("{id} {at} {reply}").trim_end().into()
+                }
+                Err(Reason::Refused { code, .. }) => format!("{id} {code}"),
+                Err(reason) => format!("{id} {reason:?}"),
+            })
+            .collect()
+    }
+
+    /// The requests that send something and do not ask for anything.
+    pub(crate) fn posts(&self) -> Vec<IoId> {
+        self.all(Via::Http)
+            .into_iter()
+            .filter(|io| self.body(*io).contains("\npub "))
+            .collect()
     }
 
     pub(crate) fn outcomes(&self) -> Vec<Outcome> {

@@ -150,12 +150,14 @@ impl Posts {
             IoEvent::Finished(Err(error)) => error.into(),
         };
         out.requests.push((Lane::SIDE, IoRequest::Cancel));
-        let was_sent = match &reason {
-            Reason::Io(IoError::Connect | IoError::Dns | IoError::Tls) => false,
-            // The server says so before it looks at anything else.
-            Reason::Refused { .. } => exchange.dialogue.said >= Said::Welcome,
-            _ => true,
-        };
+        let is_connected = !matches!(
+            reason,
+            Reason::Io(IoError::Connect | IoError::Dns | IoError::Tls)
+        );
+        // The server refuses before it looks at anything else.
+        let is_turned_away =
+            matches!(reason, Reason::Refused { .. }) && exchange.dialogue.said < Said::Welcome;
+        let was_sent = is_connected && !is_turned_away;
 
         self.fail(was_sent, reason, out, now)
     }
@@ -169,15 +171,16 @@ impl Posts {
         now: Instant,
     ) -> Result<(), Reason> {
         self.failures += 1;
-        let rest = match &reason {
-            Reason::Refused {
-                retry: Retry::After(wait),
-                ..
-            } => (*wait).max(REST),
-            Reason::Refused { .. } => return Err(reason),
-            _ if self.failures >= MOST_FAILURES => return Err(reason),
-            _ if self.failures == 1 => Duration::ZERO,
-            _ => REST * self.failures,
+        let rest = if let Reason::Refused {
+            retry: Retry::After(wait),
+            ..
+        } = &reason
+        {
+            (*wait).max(REST)
+        } else if matches!(reason, Reason::Refused { .. }) || self.failures >= MOST_FAILURES {
+            return Err(reason);
+        } else {
+            REST * (self.failures - 1)
         };
         if rest.is_zero() {
             self.stage = Stage::Idle;
