@@ -5,7 +5,9 @@
 )]
 
 mod conformance;
+mod connection;
 mod demo;
+mod publish;
 mod serve;
 mod tail;
 
@@ -25,6 +27,7 @@ struct Arguments {
 enum Verb {
     Conformance(conformance::Conformance),
     Demo(demo::Demo),
+    Publish(publish::Publish),
     Serve(serve::Serve),
     Tail(tail::Tail),
 }
@@ -34,6 +37,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Conformance(conformance) => conformance.run().await,
         Verb::Demo(demo) => demo.run().await,
+        Verb::Publish(publish) => publish.run().await,
         Verb::Serve(serve) => serve.run().await,
         Verb::Tail(tail) => tail.run().await,
     };

@@ -1,75 +1,46 @@
 //! `downlink tail`: prints what an application is told.
 
 use std::{
-    fs,
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use downlink::{
-    Client, Cursor, Delivery, Event, Gap, Reason, Start, State, TransportKind,
-    protocol::{self, Protocol},
-};
+use downlink::{Cursor, Delivery, Event, Gap, Reason, Start, State};
 use futures_util::{StreamExt, stream::SelectAll};
 use serde_json::{Value, json};
 use tokio::{select, signal};
+
+use crate::connection::{Connection, channel};
 
 /// Subscribes to channels and prints their events, gaps and the state of the connection.
 ///
 /// Ends with exit code 1 if the server refuses for good, and with 0 on Ctrl-C or when nobody reads its output any more.
 #[derive(Args, Debug)]
 pub(crate) struct Tail {
-    /// The server, for example https://example.org/downlink
-    url: String,
+    #[command(flatten)]
+    connection: Connection,
     /// Channels to subscribe to
     #[arg(required = true, value_name = "CHANNEL", value_parser = channel)]
     channels: Vec<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// What the server speaks, and its options (docs/servers.md): bayeux, downlink, nchan, phoenix, socket.io, or as in
-    /// nchan,poll=URL,publish=URL
-    #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
-    protocol: Arc<dyn Protocol>,
-    /// Use only these: websocket, sse, stream, long-poll, poll
-    #[arg(long, value_delimiter = ',')]
-    transport: Vec<TransportKind>,
     /// Begin behind this cursor, as an event's id shows it
     #[arg(long, conflicts_with = "last")]
     since: Option<Cursor>,
     /// Begin with the last N events
     #[arg(long, value_name = "N")]
     last: Option<u32>,
-    /// Send this header with each request, as "Name: value"
-    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
-    headers: Vec<(String, String)>,
-    /// Trust this certificate authority, a file in PEM
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
 }
 
 impl Tail {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let mut builder = Client::builder(&self.url).protocol(self.protocol);
-        if !self.transport.is_empty() {
-            builder = builder.transports(self.transport.iter().copied());
-        }
-        for (name, value) in &self.headers {
-            builder = builder.header(name, value);
-        }
-        if let Some(path) = &self.ca {
-            let pem =
-                fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            builder = builder.ca(pem);
-        }
-        let client = builder.connect()?;
+        let client = self.connection.builder()?.connect()?;
         let start = match (self.since, self.last) {
             (Some(cursor), _) => Start::After(cursor),
             (None, Some(count)) => Start::Last(count),
@@ -272,20 +243,6 @@ fn printable(text: &str) -> String {
             _ => character,
         })
         .collect()
-}
-
-fn header(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once(':').ok_or("write it as \"Name: value\"")?;
-
-    Ok((name.trim().into(), value.trim().into()))
-}
-
-fn channel(text: &str) -> Result<String, &'static str> {
-    if !(1..=255).contains(&text.len()) {
-        return Err("a channel's name has 1 to 255 bytes");
-    }
-
-    Ok(text.into())
 }
 
 fn now() -> Duration {

@@ -417,7 +417,10 @@ impl Scene {
             })
             .map(|(id, result)| match result {
                 Ok(ack) => {
-                    let at = ack.cursor.as_ref().map_or("-".into(), ToString::to_string);
+                    let at = ack
+                        .cursor
+                        .as_ref()
+                        .map_or_else(|| "-".into(), ToString::to_string);
                     let reply = std::str::from_utf8(&ack.data).unwrap();
                     format!("{id} {at} {reply}").trim_end().into()
                 }

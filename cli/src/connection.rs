@@ -1,0 +1,64 @@
+//! What every command that talks to a server takes.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use downlink::{
+    Builder, Client, TransportKind,
+    protocol::{self, Protocol},
+};
+
+/// How the server is reached.
+#[derive(Args, Debug)]
+pub(crate) struct Connection {
+    /// The server, for example https://example.org/downlink
+    url: String,
+    /// What the server speaks, and its options (docs/servers.md): bayeux, downlink, nchan, phoenix, socket.io, or as in
+    /// nchan,poll=URL,publish=URL
+    #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
+    protocol: Arc<dyn Protocol>,
+    /// Use only these: websocket, sse, stream, long-poll, poll
+    #[arg(long, value_delimiter = ',')]
+    transport: Vec<TransportKind>,
+    /// Send this header with each request, as "Name: value"
+    #[arg(long = "header", value_name = "HEADER", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// Trust this certificate authority, a file in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl Connection {
+    pub(crate) fn builder(self) -> Result<Builder> {
+        let mut builder = Client::builder(self.url).protocol(self.protocol);
+        if !self.transport.is_empty() {
+            builder = builder.transports(self.transport);
+        }
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(path) = &self.ca {
+            let pem =
+                fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            builder = builder.ca(pem);
+        }
+
+        Ok(builder)
+    }
+}
+
+/// Checks the name of a channel.
+pub(crate) fn channel(text: &str) -> Result<String, &'static str> {
+    if !(1..=255).contains(&text.len()) {
+        return Err("a channel's name has 1 to 255 bytes");
+    }
+
+    Ok(text.into())
+}
+
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("write it as \"Name: value\"")?;
+
+    Ok((name.trim().into(), value.trim().into()))
+}
