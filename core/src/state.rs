@@ -36,6 +36,14 @@ impl State {
         }
     }
 
+    /// Returns what the connection is over; `None` while there is none.
+    pub const fn transport(&self) -> Option<TransportKind> {
+        match self {
+            Self::Connected { transport } => Some(*transport),
+            Self::Connecting { .. } | Self::Disconnected { .. } => None,
+        }
+    }
+
     /// Why there is no connection.
     pub(crate) fn reason(&self) -> Option<&Reason> {
         match self {
