@@ -14,7 +14,7 @@ use crate::{
     connection::ConnectionId,
     consumer::{Bounds, Consumer, Phase},
     feed::{Feed, FeedId, Position},
-    protocol::Wanted,
+    protocol::{Interest, Wanted},
     standing::{Standing, Standings},
     timer::{Timer, Timers},
 };
@@ -44,6 +44,14 @@ impl Channels {
             next_feed: 1,
             ..Self::default()
         }
+    }
+
+    /// Returns a number for something that the server is asked for.
+    pub(crate) fn new_feed(&mut self) -> FeedId {
+        let id = FeedId::new(self.next_feed);
+        self.next_feed += 1;
+
+        id
     }
 
     /// Takes what the application is to be told.
@@ -195,7 +203,8 @@ impl Channels {
 
     /// `connection` was asked for these.
     pub(crate) fn ask(&mut self, connection: ConnectionId, wanted: &[Wanted]) {
-        for wanted in wanted {
+        let of_events = |wanted: &&Wanted| wanted.interest == Interest::Events;
+        for wanted in wanted.iter().filter(of_events) {
             let from = match &wanted.start {
                 Start::After(cursor) => Some(cursor.clone()),
                 Start::Earliest | Start::Last(_) | Start::Now | Start::Since(_) => None,
@@ -290,8 +299,7 @@ impl Channels {
             return feed.id;
         }
 
-        let mut feed = Feed::new(FeedId::new(self.next_feed), channel.clone(), position);
-        self.next_feed += 1;
+        let mut feed = Feed::new(self.new_feed(), channel.clone(), position);
         for twin in self.feeds.iter_mut().filter(of_channel) {
             twin.has_twin = true;
             feed.has_twin = true;

@@ -2,6 +2,7 @@
 
 mod links;
 mod moving;
+mod presence;
 mod publishing;
 
 use alloc::{
@@ -23,6 +24,7 @@ use crate::{
     connection::{Connection, ConnectionId},
     consumer::Bounds,
     outbox::Outbox,
+    presence::{Rooms, Tracks},
     protocol::{Intent, Out, Resume, Ticket},
     race::Race,
     rng::Rng,
@@ -56,9 +58,13 @@ pub struct Client {
     race: Race,
     channels: Channels,
     outbox: Outbox,
+    rooms: Rooms,
+    tracks: Tracks,
     /// The last number that was given to something sent.
     next_number: u64,
     connections: Vec<Connection>,
+    /// What a closed client still waits for: it tells the server that it is gone.
+    farewell: Option<IoId>,
     successor: Option<ConnectionId>,
     /// What the last primary connection left behind.
     ticket: Option<Ticket>,
@@ -139,8 +145,11 @@ impl Client {
                 config.echo,
             ),
             outbox: Outbox::new(config.outbox()),
+            rooms: Rooms::default(),
+            tracks: Tracks::default(),
             next_number: 0,
             connections: Vec::new(),
+            farewell: None,
             successor: None,
             ticket: None,
             log,
@@ -207,17 +216,34 @@ impl Client {
                 }
                 self.want_connection();
             }
+            Command::Track {
+                track,
+                channel,
+                data,
+            } => self.track(track, channel, Some(data)),
             Command::Unsubscribe(subscription) => {
                 self.channels
                     .unsubscribe(subscription, &mut self.timers, now);
             }
+            Command::Untrack { track, channel } => self.track(track, channel, None),
+            Command::Unwatch(presence) => self.rooms.unwatch(presence, &mut self.timers, now),
+            Command::Watch { presence, channel } => self.watch(presence, &channel),
         }
         self.drain_channels();
+        self.drain_rooms();
     }
 
     /// Takes what happened to a piece of I/O.
     pub fn handle_io(&mut self, id: IoId, event: IoEvent, now: Instant) {
         self.now = now;
+        if self.is_closed() {
+            if let IoEvent::Finished(_) = event
+                && self.farewell == Some(id)
+            {
+                self.on_bye_over(false);
+            }
+            return;
+        }
         self.on_io(id, event);
         self.drive_race();
     }
@@ -229,9 +255,13 @@ impl Client {
             // Who slept has not listened: what came meanwhile may wait to be read.
             let has_slept = now.since(due) >= STALL;
             match timer {
-                Timer::Ask(feed) => self.channels.on_wait_over(feed),
+                Timer::Ask(feed) => {
+                    self.channels.on_wait_over(feed);
+                    self.rooms.on_wait_over(feed);
+                }
                 Timer::Attempt if self.race.primary().is_some() => {}
                 Timer::Attempt => self.begin_heat(),
+                Timer::Bye => self.on_bye_over(true),
                 Timer::Climb => self.race.on_climb(&mut self.timers, now),
                 Timer::Codec(id) => self.wake_codec(id),
                 Timer::Drain => {
@@ -241,7 +271,11 @@ impl Client {
                 Timer::FirstFrame(_) if has_slept => self.timers.set(timer, now + STALL),
                 Timer::FirstFrame(id) => self.fail(id, Reason::Late),
                 Timer::HeadStart => self.race.on_head_start_over(&mut self.timers, now),
-                Timer::Linger(feed) => self.channels.on_linger_over(feed),
+                Timer::Lease => self.renew_lease(),
+                Timer::Linger(feed) => {
+                    self.channels.on_linger_over(feed);
+                    self.rooms.on_linger_over(feed);
+                }
                 Timer::Outbox => self.expire_publishes(),
                 Timer::Probation => self.race.on_probation_over(),
                 Timer::Probe(id) if has_slept => self.doubt(id),
@@ -257,6 +291,7 @@ impl Client {
             self.drive_race();
         }
         self.drain_channels();
+        self.drain_rooms();
     }
 
     /// Returns what is to be done next; drain it after each `handle_*`.
@@ -336,25 +371,38 @@ impl Client {
             Command::Subscribe { subscription, .. } => {
                 self.notify(Notice::Ended(*subscription, reason));
             }
+            Command::Track { track, .. } | Command::Untrack { track, .. } => {
+                self.notify(Notice::Tracked(*track, Err(reason)));
+            }
+            Command::Watch { presence, .. } => {
+                self.notify(Notice::PresenceEnded(*presence, reason));
+            }
             Command::Cancel(_)
             | Command::Close
             | Command::Connect
             | Command::Finished { .. }
             | Command::Hint(_)
             | Command::Snapshot { .. }
-            | Command::Unsubscribe(_) => {}
+            | Command::Unsubscribe(_)
+            | Command::Unwatch(_) => {}
         }
     }
 
     /// Ends everything, for good.
     fn end(&mut self, reason: Reason) {
+        let farewell = self.say_bye();
         while let Some(connection) = self.connections.pop() {
             self.hang_up(&connection);
         }
         let ended = self.outbox.close(&reason);
         self.tell_of_publishes(ended);
+        self.end_presence(&reason);
         self.race.stop(&mut self.timers);
         self.timers.clear();
+        self.farewell = farewell;
+        if farewell.is_some() {
+            self.timers.set(Timer::Bye, self.now + LONGEST_BYE);
+        }
         self.successor = None;
         self.channels.end(&reason);
         self.drain_channels();
@@ -411,6 +459,8 @@ impl Client {
 const LOG: usize = 6;
 /// How many times longer queues are where the server cannot go on from any position.
 const SLACK: usize = 16;
+/// How long a closed client tries to say so.
+const LONGEST_BYE: Duration = Duration::from_secs(2);
 /// Bytes of the longest channel name.
 const MOST_CHANNEL: usize = 255;
 /// A timer that comes so late was slept through.

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc};
 use core::time::Duration;
 
-use crate::{Cursor, protocol::Message};
+use crate::{Cursor, Payload, PresenceId, TrackId, protocol::Message};
 
 /// Something that the application asks of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +45,34 @@ pub enum Command {
         /// The application has a hook that gives a state: it says where to begin, `start` does not.
         snapshot: bool,
     },
+    /// Be seen in a channel with these data, or with others than before: ends with one
+    /// [`Notice::Tracked`](crate::Notice::Tracked), and holds until [`Command::Untrack`], over any number of connections.
+    Track {
+        /// An id that was never used before in this client.
+        track: TrackId,
+        /// The channel: 1 to 255 bytes.
+        channel: Arc<str>,
+        /// What others see: at most 4,096 bytes.
+        data: Payload,
+    },
     /// End a subscription.
     Unsubscribe(SubscriptionId),
+    /// Be seen in a channel no more: ends with one [`Notice::Tracked`](crate::Notice::Tracked).
+    Untrack {
+        /// An id that was never used before in this client.
+        track: TrackId,
+        /// The channel.
+        channel: Arc<str>,
+    },
+    /// End a look at the members of a channel.
+    Unwatch(PresenceId),
+    /// Look at the members of a channel: who is there, then each change.
+    Watch {
+        /// An id that was never used before in this client.
+        presence: PresenceId,
+        /// The channel: 1 to 255 bytes.
+        channel: Arc<str>,
+    },
 }
 
 /// Names a publish of the application within its client; never used again for another one.

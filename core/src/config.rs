@@ -43,6 +43,9 @@ pub struct Config {
     /// Whether events that this session published are delivered to it; true by default. Where the server marks them, or not at
     /// all.
     pub echo: bool,
+    /// Who this client is in the presence of channels, where its token does not say so; `None` by default: the server gives it
+    /// a name that is the session's.
+    pub member: Option<Arc<str>>,
     /// The largest payload that is accepted, in bytes; 1 MiB by default, which is the most that the protocol allows.
     pub max_payload: usize,
 }
@@ -66,6 +69,7 @@ impl Config {
             outbox_age: Duration::from_secs(120),
             outbox_overflow: Overflow::default(),
             echo: true,
+            member: None,
             max_payload: 1 << 20,
         }
     }

@@ -3,7 +3,10 @@
 use alloc::{string::String, sync::Arc};
 use core::time::Duration;
 
-use crate::{Cursor, Payload, PublishId, Reason, State, SubscriptionId, Text, TransportKind};
+use crate::{
+    Cursor, Payload, PresenceChanges, PresenceId, PublishId, Reason, State, SubscriptionId, Text,
+    TrackId, TransportKind,
+};
 
 /// Something that the application is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,10 @@ pub enum Notice {
     Ended(SubscriptionId, Reason),
     /// The transport memory changed; store it, and give it to the next client as [`Config::memory`](crate::Config::memory).
     Memory(String),
+    /// Who is in a channel, as the difference to what was told before; first of all, everybody.
+    Presence(PresenceId, PresenceChanges),
+    /// A look at the members of a channel ended; nothing more comes of it.
+    PresenceEnded(PresenceId, Reason),
     /// A publish ended: the server's answer, or why there is none.
     Published(PublishId, Result<Ack, Reason>),
     /// The application's hook is to give a state of the channel and the cursor behind it: answer with
@@ -22,8 +29,12 @@ pub enum Notice {
     Snapshot(SubscriptionId, SnapshotReason),
     /// The state changed.
     State(State),
+    /// The server knows that this session is in a channel, or is there no more; or why not.
+    Tracked(TrackId, Result<(), Reason>),
     /// The trial of a transport ended.
     Trial(Trial),
+    /// The server shows this session in that channel no more, although nobody asked for it.
+    Untracked(Arc<str>, Reason),
 }
 
 /// The server's word on a publish that took effect.

@@ -2,7 +2,10 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use crate::{Cursor, Start, SubscriptionId, protocol::Wanted};
+use crate::{
+    Cursor, Start, SubscriptionId,
+    protocol::{Interest, Wanted},
+};
 
 /// Names a subscription at the server within its session; never used again for another one.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -65,6 +68,7 @@ impl Feed {
                 Position::At(cursor) => Start::After(cursor.clone()),
                 Position::Relative(start) => start.clone(),
             },
+            interest: Interest::Events,
         }
     }
 

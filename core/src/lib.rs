@@ -20,6 +20,7 @@ mod io;
 mod outbox;
 mod patience;
 mod payload;
+mod presence;
 pub mod protocol;
 mod race;
 mod rng;
@@ -41,6 +42,7 @@ pub use crate::{
     io::{Head, HttpRequest, IoError, IoEvent, IoId, IoRequest, Method, Reuse, WebSocketRequest},
     outbox::Overflow,
     payload::Payload,
+    presence::{Member, PresenceChanges, PresenceId, TrackId},
     state::State,
     text::Text,
     time::Instant,

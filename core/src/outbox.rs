@@ -193,12 +193,14 @@ impl Outbox {
         }
     }
 
+    /// Whether a publish of this number waits for its answer.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.find(number).is_some()
+    }
+
     /// The server answered the publish of this number.
     pub(crate) fn answer(&mut self, number: u64, result: Result<Ack, Reason>) -> Option<Notice> {
-        let at = self.entries.iter().position(|entry| {
-            let sent = entry.sent.as_ref();
-            sent.is_some_and(|sent| sent.number == number)
-        })?;
+        let at = self.find(number)?;
         let entry = self.remove(at)?;
 
         Some(Notice::Published(entry.message.id, result))
@@ -279,6 +281,13 @@ impl Outbox {
         notices.extend(self.end_where(|_| true, &Reason::Unanswered));
 
         notices
+    }
+
+    fn find(&self, number: u64) -> Option<usize> {
+        self.entries.iter().position(|entry| {
+            let sent = entry.sent.as_ref();
+            sent.is_some_and(|sent| sent.number == number)
+        })
     }
 
     fn is_full(&self, size: usize) -> bool {

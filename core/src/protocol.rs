@@ -30,16 +30,17 @@ pub use self::downlink::Downlink;
 #[cfg(feature = "nchan")]
 pub use self::nchan::Nchan;
 #[cfg(feature = "phoenix")]
-pub use self::phoenix::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
+pub use self::phoenix::Phoenix;
 #[cfg(feature = "socketio")]
 pub use self::socketio::{Rooms, SocketIo};
 use crate::{
-    Ack, Certainty, Cursor, Instant, IoEvent, IoRequest, Payload, PublishId, Reason, Reuse, Role,
-    Start, Text, TransportKind,
+    Ack, Certainty, Cursor, Instant, IoEvent, IoRequest, Member, Payload, PublishId, Reason, Reuse,
+    Role, Start, Text, TransportKind,
 };
 pub use crate::{
     feed::FeedId,
     outbox::{Message, Outgoing},
+    presence::Tracked,
 };
 
 /// What the frames of a server mean. One for each client; does no I/O.
@@ -131,8 +132,8 @@ pub struct Guarantees {
     pub resume: Resume,
     /// What is known of a publish.
     pub publish: Publish,
-    /// The server says who is there.
-    pub presence: bool,
+    /// What the server says of who is there.
+    pub presence: Presence,
 }
 
 /// The strongest evidence of a healthy path on which nothing happens.
@@ -172,6 +173,17 @@ pub enum Publish {
     Never,
 }
 
+/// What a server says of who is in a channel; each can what the one before can.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Presence {
+    /// Nothing.
+    Never,
+    /// Who is there; its own application says who that is.
+    Listed,
+    /// The same, and clients say themselves where they are.
+    Tracked,
+}
+
 /// All that may enter a new connection.
 pub struct Plan<'a> {
     /// The server.
@@ -209,8 +221,20 @@ pub struct Wanted {
     pub feed: FeedId,
     /// Its channel.
     pub channel: Arc<str>,
-    /// From where: the last position received, once there is one.
+    /// From where: the last position received, once there is one. Of members: after the last revision, or with a list
+    /// ([`Start::Now`]).
     pub start: Start,
+    /// What of the channel.
+    pub interest: Interest,
+}
+
+/// What is wanted of a channel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Interest {
+    /// Its events.
+    Events,
+    /// Who is there. Asked for only where [`Guarantees::presence`] says that the server can tell.
+    Members,
 }
 
 /// The dialogue on one connection: turns what arrives into facts, and what is wanted into requests.
@@ -258,6 +282,8 @@ impl Lane {
 /// A wish of the client to a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Intent<'a> {
+    /// Say that the session ends; nothing more is asked for.
+    Bye,
     /// Go on over this better transport, in the same session; ends with [`Fact::Climbed`] or [`Fact::Stayed`].
     Climb(TransportKind),
     /// Ask the server for a sign of life.
@@ -269,6 +295,8 @@ pub enum Intent<'a> {
     Quiesce,
     /// Subscribe to more.
     Subscribe(&'a [Wanted]),
+    /// Say where this session is; each ends with [`Fact::Answered`], or with [`Fact::Unanswered`], or with the connection.
+    Track(&'a [Tracked]),
     /// Ask for these no longer.
     Unsubscribe(&'a [FeedId]),
 }
@@ -349,8 +377,40 @@ pub enum Fact {
     },
     /// The server's first frame: the path is proven.
     Hi,
+    /// A member is there now, or another than before.
+    Member {
+        /// Of which channel.
+        feed: FeedId,
+        /// The number of this change, in the log that the last `Members` named.
+        seq: u64,
+        /// Who.
+        member: Member,
+    },
+    /// Who is in a channel at this revision: changes follow from there on.
+    Members {
+        /// Which.
+        feed: FeedId,
+        /// The revision.
+        revision: Cursor,
+        /// All of them; `None`: as known at that revision.
+        list: Option<Vec<Member>>,
+    },
     /// From here on the connection works over this transport.
     Mode(TransportKind),
+    /// A member is gone.
+    Part {
+        /// Of which channel.
+        feed: FeedId,
+        /// The number of this change, in the log that the last `Members` named.
+        seq: u64,
+        /// Who.
+        id: Arc<str>,
+    },
+    /// How long the server keeps the presence of a session of which it hears nothing; `None`: it knows of no presence.
+    Presence {
+        /// At least so long.
+        lease: Option<Duration>,
+    },
     /// A publish ended.
     Published {
         /// Which.

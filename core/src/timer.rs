@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     Ask(FeedId),
     /// The next round of attempts may begin: backoff is over, or the budget has room.
     Attempt,
+    /// A closed client has tried to say so for long enough.
+    Bye,
     /// A better transport may be tried.
     Climb,
     /// A codec asked to be woken, for its next poll.
@@ -21,6 +23,8 @@ pub(crate) enum Timer {
     HeadStart,
     /// A candidate's first frame is overdue.
     FirstFrame(ConnectionId),
+    /// The server has to hear of this session again.
+    Lease,
     /// A feed that nobody follows is released.
     Linger(FeedId),
     /// A publish has waited for too long.
@@ -47,9 +51,11 @@ impl Timer {
             }
             Self::Ask(_)
             | Self::Attempt
+            | Self::Bye
             | Self::Climb
             | Self::Drain
             | Self::HeadStart
+            | Self::Lease
             | Self::Linger(_)
             | Self::Outbox
             | Self::Probation

@@ -71,7 +71,11 @@ impl Channels {
             | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Hi
+            | Fact::Member { .. }
+            | Fact::Members { .. }
             | Fact::Mode(_)
+            | Fact::Part { .. }
+            | Fact::Presence { .. }
             | Fact::Published { .. }
             | Fact::Publishing { .. }
             | Fact::Silence(_)

@@ -18,7 +18,10 @@ impl Client {
         self.next_connection += 1;
         let may_overlap = self.resume(transport) == Resume::Position;
         let wanted = if may_overlap {
-            self.channels.wanted()
+            let mut wanted = self.channels.wanted();
+            wanted.extend(self.rooms.wanted());
+            wanted.sort_unstable_by_key(|wanted| wanted.feed);
+            wanted
         } else {
             Vec::new()
         };
@@ -44,6 +47,7 @@ impl Client {
             max_payload: self.config.max_payload,
         });
         self.channels.ask(id, &wanted);
+        self.rooms.ask(id, &wanted);
         self.connections
             .push(Connection::new(id, transport, role, codec, self.now));
         self.with_codec(id, |connection, out, now| {
@@ -216,6 +220,7 @@ impl Client {
             .position(|connection| connection.id == id)?;
         self.timers.cancel_all_of(id);
         self.channels.drop_link(id);
+        self.rooms.drop_link(id);
         self.on_unanswered(id, true);
         if self.successor == Some(id) {
             self.successor = None;
@@ -321,7 +326,8 @@ impl Client {
                     self.schedule_climb(id);
                 }
             }
-            Fact::Answered { number, result } => self.on_answered(number, result),
+            Fact::Answered { number, result } => self.on_answered(id, number, result),
+            Fact::Presence { lease } => self.on_presence(lease),
             Fact::Published { id, result } => self.on_published(id, result),
             Fact::Publishing { keeps, max } => self.on_publishing(keeps, max),
             Fact::Unanswered { was_sent } => self.on_unanswered(id, was_sent),
@@ -340,6 +346,10 @@ impl Client {
                 if connection.welcome.replace(now).is_none() {
                     self.on_welcome(id, transports, spread);
                 }
+            }
+            Fact::Refused { feed, .. } if self.rooms.has(feed) => self.on_presence_fact(id, fact),
+            Fact::Member { .. } | Fact::Members { .. } | Fact::Part { .. } => {
+                self.on_presence_fact(id, fact);
             }
             Fact::Event { .. }
             | Fact::Gap { .. }

@@ -68,6 +68,7 @@ impl Client {
             // An old connection may lead to the instance that goes away.
             self.open_successor(self.is_leaving);
         }
+        self.send_tracks(primary);
         self.send_publishes(primary);
         let climbers: Vec<_> = self
             .connections
@@ -380,11 +381,15 @@ impl Client {
 
     /// Tells a connection what it lacks and what it is to drop.
     fn update(&mut self, id: ConnectionId) -> Uptake {
-        let (missing, surplus) = self.channels.difference(id);
+        let (mut missing, mut surplus) = self.channels.difference(id);
+        self.rooms.add_difference(id, &mut missing, &mut surplus);
         let mut uptake = Uptake::Taken;
         if !surplus.is_empty() {
             match self.tell(id, Intent::Unsubscribe(&surplus)) {
-                Uptake::Taken => self.channels.retract(id, &surplus),
+                Uptake::Taken => {
+                    self.channels.retract(id, &surplus);
+                    self.rooms.retract(id, &surplus);
+                }
                 Uptake::Later | Uptake::NeedsSuccessor | Uptake::Unsupported => {
                     uptake = Uptake::NeedsSuccessor
                 }
@@ -393,11 +398,13 @@ impl Client {
         if !missing.is_empty() {
             // The codec may know the answer at once.
             self.channels.ask(id, &missing);
+            self.rooms.ask(id, &missing);
             match self.tell(id, Intent::Subscribe(&missing)) {
                 Uptake::Taken => {}
                 Uptake::Later | Uptake::NeedsSuccessor | Uptake::Unsupported => {
                     let feeds: Vec<_> = missing.iter().map(|wanted| wanted.feed).collect();
                     self.channels.retract(id, &feeds);
+                    self.rooms.retract(id, &feeds);
                     uptake = Uptake::NeedsSuccessor;
                 }
             }

@@ -66,9 +66,18 @@ impl Client {
         self.tell_of_publishes(ended);
     }
 
-    pub(super) fn on_answered(&mut self, number: u64, result: Result<Ack, Reason>) {
-        let ended = self.outbox.answer(number, result);
-        self.on_ended(ended);
+    pub(super) fn on_answered(
+        &mut self,
+        id: ConnectionId,
+        number: u64,
+        result: Result<Ack, Reason>,
+    ) {
+        if self.outbox.has(number) {
+            let ended = self.outbox.answer(number, result);
+            self.on_ended(ended);
+        } else {
+            self.on_track_answered(id, number, result.map(drop));
+        }
     }
 
     pub(super) fn on_published(&mut self, id: PublishId, result: Result<Payload, Reason>) {
@@ -78,6 +87,7 @@ impl Client {
 
     /// What `id` sent is not answered there any more.
     pub(super) fn on_unanswered(&mut self, id: ConnectionId, was_sent: bool) {
+        self.tracks.on_lost(id);
         let ended = self.outbox.on_lost(id, was_sent);
         self.tell_of_publishes(ended);
         self.is_dirty = true;
@@ -124,7 +134,7 @@ impl Client {
         }
     }
 
-    fn is_over_websocket(&self, id: ConnectionId) -> bool {
+    pub(super) fn is_over_websocket(&self, id: ConnectionId) -> bool {
         self.connections.iter().any(|connection| {
             connection.id == id && connection.transport == TransportKind::WebSocket
         })

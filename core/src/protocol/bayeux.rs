@@ -24,7 +24,7 @@ use core::fmt;
 use serde_json::value::RawValue;
 
 use self::codec::Link;
-use super::{Codec, Guarantees, Plan, Proof, Protocol, Publish, Resume};
+use super::{Codec, Guarantees, Plan, Presence, Proof, Protocol, Publish, Resume};
 use crate::TransportKind;
 
 /// Bayeux, on a server of Faye, CometD or Salesforce.
@@ -91,7 +91,7 @@ impl Protocol for Bayeux {
                     proof: Proof::Frame,
                     resume: Resume::Session { proven: self.ack },
                     publish: Publish::Acked,
-                    presence: false,
+                    presence: Presence::Never,
                 })
             }
             TransportKind::Poll | TransportKind::Stream => None,

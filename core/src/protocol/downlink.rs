@@ -15,8 +15,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use self::{frame::encode_word, http::Http, websocket::WebSocket};
 use super::{
-    Codec, FeedId, Guarantees, Lane, Message, Outgoing, Plan, Proof, Protocol, Publish, Resume,
-    Wanted,
+    Codec, FeedId, Guarantees, Interest, Lane, Message, Outgoing, Plan, Presence, Proof, Protocol,
+    Publish, Resume, Tracked, Wanted,
 };
 use crate::{
     Head, Reason, Retry, Start, TransportKind,
@@ -45,7 +45,7 @@ impl Protocol for Downlink {
             proof: Proof::Frame,
             resume: Resume::Position,
             publish: Publish::Idempotent,
-            presence: false,
+            presence: Presence::Tracked,
         })
     }
 
@@ -75,7 +75,11 @@ fn write_hello(session: &[u8; 16], frames: &mut String) {
 }
 
 fn write_sub(wanted: &Wanted, frames: &mut String) {
-    let written = write!(frames, "sub {} ", wanted.feed.number());
+    let verb = match wanted.interest {
+        Interest::Events => "sub",
+        Interest::Members => "members",
+    };
+    let written = write!(frames, "{verb} {} ", wanted.feed.number());
     written.expect(INFALLIBLE);
     encode_word(&wanted.channel, frames);
     let written = match &wanted.start {
@@ -113,6 +117,26 @@ fn write_pub(outgoing: &Outgoing, frames: &mut Vec<u8>) {
     }
     if outgoing.is_again {
         line.push_str(" again");
+    }
+    write_payload(data, &mut line);
+    frames.extend_from_slice(line.as_bytes());
+    frames.extend_from_slice(data);
+    frames.push(b'\n');
+}
+
+fn write_track(tracked: &Tracked, frames: &mut Vec<u8>) {
+    let mut line = String::new();
+    let verb = match tracked.data {
+        None => "untrack",
+        Some(_) => "track",
+    };
+    let written = write!(line, "{verb} {} ", tracked.number);
+    written.expect(INFALLIBLE);
+    encode_word(&tracked.channel, &mut line);
+    let data = tracked.data.as_deref().unwrap_or_default();
+    if let (Some(member), Some(_)) = (&tracked.member, &tracked.data) {
+        line.push_str(" id=");
+        encode_word(member, &mut line);
     }
     write_payload(data, &mut line);
     frames.extend_from_slice(line.as_bytes());
@@ -178,6 +202,9 @@ const LANE: Lane = Lane(0);
 const MOST_AROUND: usize = 64;
 const MOST_HELLO: usize = 4096;
 const DEFAULT_MAX: usize = 65_536;
+const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+/// A longer list is refused.
+const MOST_MEMBERS: usize = 100_000;
 const DEFAULT_KEEPS: Duration = Duration::from_secs(120);
 /// For the form of `Retry-After` that is a date.
 const DEFAULT_RETRY_AFTER: u64 = 15;

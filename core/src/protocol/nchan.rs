@@ -19,7 +19,7 @@ use alloc::{
 use core::fmt::Write as _;
 
 use self::codec::Lines;
-use super::{Codec, Guarantees, Plan, Proof, Protocol, Publish, Resume};
+use super::{Codec, Guarantees, Plan, Presence, Proof, Protocol, Publish, Resume};
 use crate::TransportKind;
 
 /// Nchan, on a site whose subscriber locations take the channel from the URL.
@@ -93,7 +93,7 @@ impl Protocol for Nchan {
                     Some(_) => Publish::Acked,
                     None => Publish::Never,
                 },
-                presence: false,
+                presence: Presence::Never,
             }),
         }
     }

@@ -19,9 +19,8 @@ use alloc::{
 };
 use core::fmt;
 
-pub use self::presence::{InvalidPresence, PhoenixPresence, PresenceChanges};
 use self::{dialogue::Dialogue, longpoll::LongPoll, websocket::WebSocket};
-use super::{Codec, Guarantees, Plan, Proof, Protocol, Publish, Resume};
+use super::{Codec, Guarantees, Plan, Presence, Proof, Protocol, Publish, Resume};
 use crate::TransportKind;
 
 /// Phoenix Channels.
@@ -77,7 +76,7 @@ impl Protocol for Phoenix {
                 proof: Proof::Frame,
                 resume: Resume::Nothing,
                 publish: Publish::Asked,
-                presence: true,
+                presence: Presence::Listed,
             }),
             TransportKind::Poll | TransportKind::Sse | TransportKind::Stream => None,
         }

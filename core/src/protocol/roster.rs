@@ -1,6 +1,6 @@
 //! What is wanted of a server that numbers nothing: its events are counted here.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 
 use super::{Fact, FeedId, Out, Wanted};
 use crate::{Certainty, Cursor, Payload, Reason, Start, Text};
@@ -156,6 +156,11 @@ impl Roster {
     /// Counts on from the session before this one.
     pub(super) fn continue_count(&mut self, before: &Self) {
         self.last = self.last.max(before.last);
+    }
+
+    /// Returns a name that no other moment of this client has, for a count that begins now.
+    pub(super) fn epoch(&self) -> Arc<str> {
+        format!("{}-{}", self.log, self.last).into()
     }
 
     /// The server stopped to send a channel: what comes meanwhile is lost.
@@ -317,7 +322,11 @@ mod tests {
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
+                | Fact::Member { .. }
+                | Fact::Members { .. }
                 | Fact::Mode(_)
+                | Fact::Part { .. }
+                | Fact::Presence { .. }
                 | Fact::Published { .. }
                 | Fact::Publishing { .. }
                 | Fact::Silence(_)

@@ -24,7 +24,7 @@ use alloc::{
 use core::fmt;
 
 use self::{codec::Connection, session::Session};
-use super::{Codec, Guarantees, Plan, Proof, Protocol, Publish, Resume};
+use super::{Codec, Guarantees, Plan, Presence, Proof, Protocol, Publish, Resume};
 use crate::TransportKind;
 
 /// Socket.IO.
@@ -154,7 +154,7 @@ impl Protocol for SocketIo {
                     proven: self.recovery,
                 },
                 publish: Publish::Asked,
-                presence: false,
+                presence: Presence::Never,
             }),
             TransportKind::Poll | TransportKind::Sse | TransportKind::Stream => None,
         }

@@ -4,7 +4,8 @@ use alloc::{boxed::Box, format, string::String};
 use core::time::Duration;
 
 use super::{
-    Codec, FeedId, Intent, Lane, Message, Out, Outgoing, Plan, Protocol, Ticket, Uptake, Wanted,
+    Codec, FeedId, Intent, Interest, Lane, Message, Out, Outgoing, Plan, Protocol, Ticket, Uptake,
+    Wanted,
 };
 use crate::{
     Head, Instant, IoEvent, Payload, PublishId, Reason, Reuse, Role, Start, TransportKind,
@@ -161,6 +162,7 @@ pub(super) fn message(id: u64, channel: &str, name: &str, data: impl AsRef<[u8]>
 
 pub(super) fn wanted(feed: u64, channel: &str, start: Start) -> Wanted {
     Wanted {
+        interest: Interest::Events,
         feed: FeedId::new(feed),
         channel: channel.into(),
         start,

@@ -375,8 +375,10 @@ impl World {
                     Timer::Probation => self.race.on_probation_over(),
                     Timer::Ask(_)
                     | Timer::Attempt
+                    | Timer::Bye
                     | Timer::Codec(_)
                     | Timer::Drain
+                    | Timer::Lease
                     | Timer::Linger(_)
                     | Timer::Outbox
                     | Timer::Probe(_)

@@ -10,7 +10,8 @@ use downlink_core::{
     Head, HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, PublishId, Reason, Reuse,
     Role, Start, TransportKind,
     protocol::{
-        Codec, Fact, FeedId, Intent, Lane, Message, Out, Outgoing, Plan, Protocol, Uptake, Wanted,
+        Codec, Fact, FeedId, Intent, Interest, Lane, Message, Out, Outgoing, Plan, Protocol,
+        Uptake, Wanted,
     },
 };
 
@@ -278,6 +279,7 @@ impl Client {
     fn subscribe(&mut self, channel: String) {
         let feed = FeedId::new(self.feeds.len() as u64 + 1);
         let wanted = Wanted {
+            interest: Interest::Events,
             feed,
             channel: channel.as_str().into(),
             start: Start::Now,

@@ -155,7 +155,11 @@ impl Scene {
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
+                | Fact::Member { .. }
+                | Fact::Members { .. }
                 | Fact::Mode(_)
+                | Fact::Part { .. }
+                | Fact::Presence { .. }
                 | Fact::Publishing { .. }
                 | Fact::Skip { .. }
                 | Fact::Stayed(_)

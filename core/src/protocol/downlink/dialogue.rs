@@ -4,12 +4,12 @@ use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    DEFAULT_KEEPS, DEFAULT_MAX,
+    DEFAULT_KEEPS, DEFAULT_LEASE, DEFAULT_MAX, MOST_MEMBERS,
     frame::{Frame, decode, split_field},
     room,
 };
 use crate::{
-    Ack, Certainty, Cursor, Reason, Retry, Text, TransportKind,
+    Ack, Certainty, Cursor, Member, Reason, Retry, Text, TransportKind,
     cursor::number,
     protocol::{Fact, FeedId},
 };
@@ -20,6 +20,15 @@ pub(super) struct Dialogue {
     pub(super) said: Said,
     /// The server's clock at its `welcome`, since the Unix epoch.
     time: Option<Duration>,
+    /// Lists of members that are under way.
+    lists: Vec<List>,
+}
+
+struct List {
+    feed: FeedId,
+    revision: Cursor,
+    count: usize,
+    members: Vec<Member>,
 }
 
 /// How far the server has come.
@@ -49,6 +58,8 @@ pub(super) enum Meaning {
         max: usize,
         /// The server takes publishes, on these terms.
         publishing: Option<Fact>,
+        /// What it says of presence.
+        presence: Fact,
     },
 }
 
@@ -79,6 +90,9 @@ impl Dialogue {
                 why: frame.text(required(frame.field("why"))?),
             })),
             "nak" => handle_nak(frame).map(Meaning::Fact),
+            "member" => self.handle_member(frame),
+            "members" => self.handle_members(frame),
+            "part" => Ok(Meaning::Content(handle_part(frame)?)),
             "leave" => Ok(Meaning::Content(Fact::Refused {
                 feed: feed(frame)?,
                 reason: Reason::Refused {
@@ -128,6 +142,8 @@ impl Dialogue {
                 .filter_map(|name| name.parse::<TransportKind>().ok()),
         );
         transports.sort_unstable();
+        let has = |wanted| claimed.clone().any(|name| name == wanted);
+        let lease = optional("lease")?.unwrap_or(DEFAULT_LEASE);
 
         Ok(Meaning::Welcome {
             fact: Fact::Welcome {
@@ -136,7 +152,7 @@ impl Dialogue {
             },
             hold: optional("hold")?,
             max,
-            publishing: if claimed.clone().any(|name| name == "publish") {
+            publishing: if has("publish") {
                 Some(Fact::Publishing {
                     keeps: optional("keeps")?.unwrap_or(DEFAULT_KEEPS),
                     max: room(max),
@@ -144,7 +160,75 @@ impl Dialogue {
             } else {
                 None
             },
+            presence: Fact::Presence {
+                lease: has("presence").then_some(lease),
+            },
         })
+    }
+
+    /// A list begins, or there is no need of one.
+    fn handle_members(&mut self, frame: &Frame) -> Result<Meaning, Reason> {
+        let feed = feed(frame)?;
+        let revision = cursor(frame.field("rev"))?;
+        self.lists.retain(|list| list.feed != feed);
+        let count = match frame.field("count") {
+            None => {
+                return Ok(Meaning::Fact(Fact::Members {
+                    feed,
+                    revision,
+                    list: None,
+                }));
+            }
+            Some(count) => required(number(count))?,
+        };
+        let count = usize::try_from(count).ok().filter(|n| *n <= MOST_MEMBERS);
+        let Some(count) = count else {
+            return Ok(Meaning::Content(Fact::Refused {
+                feed,
+                reason: Reason::TooLarge,
+            }));
+        };
+        self.lists.push(List {
+            feed,
+            revision,
+            count,
+            members: Vec::new(),
+        });
+
+        Ok(self.finish_list(feed))
+    }
+
+    fn handle_member(&mut self, frame: &Frame) -> Result<Meaning, Reason> {
+        let mut words = frame.words();
+        let feed = required(words.next().and_then(number)).map(FeedId::new)?;
+        let seq = required(words.next().and_then(number))?;
+        let id = required(words.next().and_then(decode))?;
+        let sessions = frame.field("sessions").map_or(Some(1), number);
+        let sessions = required(sessions.and_then(|n| u32::try_from(n).ok()))?;
+        let member = Member::new(id.as_ref().into(), sessions.max(1), frame.data());
+        match self.lists.iter_mut().find(|list| list.feed == feed) {
+            Some(list) => {
+                list.members.push(member);
+                Ok(self.finish_list(feed))
+            }
+            None => Ok(Meaning::Content(Fact::Member { feed, seq, member })),
+        }
+    }
+
+    /// A list is told when it is whole.
+    fn finish_list(&mut self, feed: FeedId) -> Meaning {
+        let is_whole = |list: &List| list.feed == feed && list.members.len() == list.count;
+        match self.lists.iter().position(is_whole) {
+            Some(at) => {
+                let list = self.lists.swap_remove(at);
+                Meaning::Content(Fact::Members {
+                    feed,
+                    revision: list.revision,
+                    list: Some(list.members),
+                })
+            }
+            None => Meaning::Nothing,
+        }
     }
 
     /// The one frame that comes in crowds: its tokens are read once.
@@ -192,6 +276,16 @@ impl Dialogue {
             None => welcome.checked_add(Duration::from_millis(number(offset)?)),
         }
     }
+}
+
+fn handle_part(frame: &Frame) -> Result<Fact, Reason> {
+    let mut words = frame.words();
+
+    Ok(Fact::Part {
+        feed: required(words.next().and_then(number)).map(FeedId::new)?,
+        seq: required(words.next().and_then(number))?,
+        id: required(words.next().and_then(decode))?.as_ref().into(),
+    })
 }
 
 fn handle_ack(frame: &Frame) -> Result<Fact, Reason> {

@@ -9,7 +9,7 @@ use super::{
     frame::Frame,
     framing_of, insert,
     posts::Posts,
-    refusal, write_hello, write_pub, write_sub,
+    refusal, write_hello, write_pub, write_sub, write_track,
 };
 use crate::{
     HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, Role, Start,
@@ -37,6 +37,7 @@ pub(super) struct Http {
     stage: Stage,
     /// What the server said of publishing; `None`: nothing yet.
     takes_publishes: Option<bool>,
+    takes_tracks: bool,
     posts: Posts,
 }
 
@@ -88,6 +89,7 @@ impl Http {
                 Instant::default(),
             )),
             takes_publishes: None,
+            takes_tracks: false,
             posts: Posts::new(plan.max_payload),
         }
     }
@@ -170,6 +172,7 @@ impl Http {
                 fact,
                 hold,
                 publishing,
+                presence,
                 ..
             } => {
                 if let Some(hold) = hold {
@@ -177,6 +180,8 @@ impl Http {
                 }
                 self.takes_publishes = Some(publishing.is_some());
                 out.facts.extend(publishing);
+                self.takes_tracks = matches!(presence, Fact::Presence { lease: Some(_) });
+                out.facts.push(presence);
                 if let Fact::Welcome {
                     transports: Some(transports),
                     ..
@@ -195,6 +200,8 @@ impl Http {
     fn note_position(&mut self, fact: &Fact) {
         let (feed, at) = match fact {
             Fact::Subscribed { feed, at } => (*feed, Ok(at)),
+            Fact::Members { feed, revision, .. } => (*feed, Ok(revision)),
+            Fact::Member { feed, seq, .. } | Fact::Part { feed, seq, .. } => (*feed, Err(*seq)),
             Fact::Gap { feed, to, .. } => (*feed, Ok(to)),
             Fact::Event { feed, seq, .. } => (*feed, Err(*seq)),
             Fact::Skip { feed, to } => (*feed, Err(*to)),
@@ -208,6 +215,7 @@ impl Http {
             | Fact::Drain { .. }
             | Fact::Hi
             | Fact::Mode(_)
+            | Fact::Presence { .. }
             | Fact::Answered { .. }
             | Fact::Published { .. }
             | Fact::Publishing { .. }
@@ -383,6 +391,11 @@ impl Codec for Http {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
+            Intent::Bye => {
+                self.posts
+                    .send(&self.url, &self.session, b"bye\n", out, now);
+                Uptake::Taken
+            }
             Intent::Climb(_) => Uptake::Unsupported,
             Intent::Probe => match self.stage {
                 Stage::Asking(_) | Stage::Done => Uptake::Unsupported,
@@ -399,6 +412,16 @@ impl Codec for Http {
                 let mut frames = Vec::new();
                 for outgoing in batch {
                     write_pub(outgoing, &mut frames);
+                }
+                self.posts.send(&self.url, &self.session, &frames, out, now);
+                self.schedule(out);
+                Uptake::Taken
+            }
+            Intent::Track(_) if !self.takes_tracks || !self.posts.is_idle() => Uptake::Later,
+            Intent::Track(batch) => {
+                let mut frames = Vec::new();
+                for tracked in batch {
+                    write_track(tracked, &mut frames);
                 }
                 self.posts.send(&self.url, &self.session, &frames, out, now);
                 self.schedule(out);

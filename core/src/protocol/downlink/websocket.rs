@@ -8,7 +8,7 @@ use super::{
     DEFAULT_MAX, LANE,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
-    refusal, write_hello, write_pub, write_sub, write_unsub,
+    refusal, write_hello, write_pub, write_sub, write_track, write_unsub,
 };
 use crate::{
     Instant, IoEvent, IoRequest, Payload, Reason, Role, WebSocketRequest,
@@ -24,6 +24,7 @@ pub(super) struct WebSocket {
     max_message: usize,
     /// What the server said of publishing; `None`: nothing yet.
     takes_publishes: Option<bool>,
+    takes_tracks: bool,
     /// Frames that went with the upgrade, to be said again if they got lost on the way.
     offered: String,
     /// Frames that are to follow.
@@ -62,6 +63,7 @@ impl WebSocket {
             max_payload: plan.max_payload,
             max_message: DEFAULT_MAX,
             takes_publishes: None,
+            takes_tracks: false,
             offered,
             waiting,
             framing: Lines::new(plan.max_payload),
@@ -86,11 +88,14 @@ impl WebSocket {
                 fact,
                 max,
                 publishing,
+                presence,
                 ..
             } => {
                 self.max_message = max;
                 self.takes_publishes = Some(publishing.is_some());
                 out.facts.extend(publishing);
+                self.takes_tracks = matches!(presence, Fact::Presence { lease: Some(_) });
+                out.facts.push(presence);
                 out.facts.push(fact);
             }
         }
@@ -201,6 +206,7 @@ impl Codec for WebSocket {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, _now: Instant) -> Uptake {
         match intent {
+            Intent::Bye => self.waiting.push_str("bye\n"),
             Intent::Climb(_) => return Uptake::Unsupported,
             Intent::Publish(batch) => match self.takes_publishes {
                 None => return Uptake::Later,
@@ -213,6 +219,15 @@ impl Codec for WebSocket {
                 for wanted in more {
                     write_sub(wanted, &mut self.waiting);
                 }
+            }
+            Intent::Track(_) if !self.takes_tracks => return Uptake::Later,
+            Intent::Track(batch) => {
+                let mut frames = Vec::new();
+                for tracked in batch {
+                    write_track(tracked, &mut frames);
+                }
+                let message = Payload::from(frames);
+                out.requests.push((LANE, IoRequest::Send(message)));
             }
             Intent::Unsubscribe(feeds) => {
                 for feed in feeds {

@@ -503,7 +503,9 @@ impl Codec for Lines {
                     }
                 }
             }
-            Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_) => {
+                return Uptake::Unsupported;
+            }
             Intent::Subscribe(more) => {
                 if self.lines.is_empty() && self.waiting.is_empty() {
                     out.facts.push(Fact::Silence(Some(SILENCE)));

@@ -1,6 +1,7 @@
 //! What is said on one connection, whatever carries it: joins, pushes and heartbeats go out, their answers come in.
 
 mod hearing;
+mod looks;
 mod pushes;
 mod topics;
 
@@ -8,6 +9,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use self::{
+    looks::Looks,
     pushes::Pushes,
     topics::{Phase, Topic},
 };
@@ -22,6 +24,7 @@ pub(super) struct Dialogue {
     pub(super) max_payload: usize,
     params: Option<Arc<Params>>,
     roster: Roster,
+    looks: Looks,
     topics: Vec<Topic>,
     pushes: Pushes,
     /// The heartbeat that was sent last.
@@ -42,6 +45,7 @@ impl Dialogue {
             max_payload: plan.max_payload,
             params,
             roster,
+            looks: Looks::default(),
             topics: Vec::new(),
             pushes: Pushes::default(),
             heartbeat: None,
@@ -66,7 +70,9 @@ impl Dialogue {
         now: Instant,
     ) -> Uptake {
         match intent {
-            Intent::Climb(_) | Intent::Quiesce => return Uptake::Unsupported,
+            Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_) => {
+                return Uptake::Unsupported;
+            }
             Intent::Probe => self.beat(),
             Intent::Publish(batch) => {
                 for outgoing in batch {
@@ -76,6 +82,7 @@ impl Dialogue {
             Intent::Subscribe(wanted) => self.subscribe(wanted, out, now),
             Intent::Unsubscribe(feeds) => self.unsubscribe(feeds, out),
         }
+        self.looks.withhold_events(out);
 
         Uptake::Taken
     }
@@ -100,6 +107,7 @@ impl Dialogue {
             }
         }
         self.pushes.drop_late(out, now);
+        self.looks.withhold_events(out);
     }
 
     /// When there is something to do, if nothing happens before.
@@ -121,6 +129,7 @@ impl Dialogue {
                 self.join(index, out, now);
             }
         }
+        self.looks.withhold_events(out);
     }
 
     /// How far the count came.
@@ -129,13 +138,21 @@ impl Dialogue {
     }
 
     fn subscribe(&mut self, wanted: &[Wanted], out: &mut Out, now: Instant) {
-        for name in self.roster.add(wanted, out) {
+        let wanted: Vec<_> = wanted.iter().map(|wish| self.looks.add(wish)).collect();
+        for name in self.roster.add(&wanted, out) {
             self.topics.push(Topic::new(name, now));
             self.join(self.topics.len() - 1, out, now);
+        }
+        for wish in &wanted {
+            if let Some(index) = self.find(&wish.channel) {
+                self.looks
+                    .tell_newcomer(wish.feed, &self.topics[index].roll, out);
+            }
         }
     }
 
     fn unsubscribe(&mut self, feeds: &[FeedId], out: &mut Out) {
+        self.looks.remove(feeds);
         for name in self.roster.remove(feeds) {
             let Some(index) = self.find(&name) else {
                 continue;

@@ -1,17 +1,18 @@
-//! Who is there, by the events of `Phoenix.Presence`.
+//! Who is in a channel, by the events of `Phoenix.Presence`.
 
 use alloc::{borrow::Cow, boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
-use core::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Who is in a channel: feed it with the channel's events.
+use crate::{Member, Payload};
+
+/// Who is in a channel.
 ///
 /// A key is there as long as it has one meta, which is one connection or device of it. What changes in one event is told at
 /// once, so that whoever only changes a meta neither leaves nor joins.
 #[derive(Clone, Debug, Default)]
-pub struct PhoenixPresence {
+pub(super) struct Presence {
     members: BTreeMap<Arc<str>, Vec<Meta>>,
     /// The state came; before that nobody knows what a change is a change of.
     is_known: bool,
@@ -19,14 +20,13 @@ pub struct PhoenixPresence {
 
 /// What an event changed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct PresenceChanges {
+pub(super) struct Changes {
     /// Keys that came with their first meta.
-    pub joined: Vec<Arc<str>>,
+    pub(super) joined: Vec<Arc<str>>,
     /// Keys that stayed, with other metas.
-    pub updated: Vec<Arc<str>>,
+    pub(super) updated: Vec<Arc<str>>,
     /// Keys that went with their last meta.
-    pub left: Vec<Arc<str>>,
+    pub(super) left: Vec<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,48 +52,43 @@ struct Entry<'a> {
     metas: Vec<&'a RawValue>,
 }
 
-impl PhoenixPresence {
-    /// Nobody, until the first state.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
+impl Presence {
     /// Takes an event of the channel, by name and data; those that are not about presence change nothing.
     ///
     /// # Errors
     /// [`InvalidPresence`]; nothing was changed.
-    pub fn handle_event(
+    pub(super) fn handle_event(
         &mut self,
         name: &str,
         data: &[u8],
-    ) -> Result<PresenceChanges, InvalidPresence> {
+    ) -> Result<Changes, InvalidPresence> {
         match name {
             "presence_diff" if self.is_known => self.apply(data),
             "presence_state" => self.replace(data),
-            _ => Ok(PresenceChanges::default()),
+            _ => Ok(Changes::default()),
         }
     }
 
-    /// Returns the keys, in their order.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.members.keys().map(|key| &**key)
+    /// Returns all who are there, in the order of their keys.
+    pub(super) fn members(&self) -> impl Iterator<Item = Member> {
+        self.members
+            .iter()
+            .filter_map(|(key, metas)| member(key, metas))
     }
 
-    /// Returns the metas of a key in JSON, the oldest first.
-    pub fn metas(&self, key: &str) -> impl Iterator<Item = &str> {
-        let metas = self.members.get(key).map(Vec::as_slice);
-
-        metas.unwrap_or_default().iter().map(|meta| &*meta.json)
+    /// Returns who has this key.
+    pub(super) fn member(&self, key: &Arc<str>) -> Option<Member> {
+        member(key, self.members.get(key)?)
     }
 
-    fn replace(&mut self, data: &[u8]) -> Result<PresenceChanges, InvalidPresence> {
+    fn replace(&mut self, data: &[u8]) -> Result<Changes, InvalidPresence> {
         let state: Entries<'_> = read(data)?;
         let mut members = state.read()?;
         members.retain(|_, metas| !metas.is_empty());
         let old = core::mem::replace(&mut self.members, members);
         self.is_known = true;
 
-        let mut changes = PresenceChanges::default();
+        let mut changes = Changes::default();
         let gone = old.keys().filter(|key| !self.members.contains_key(*key));
         changes.left.extend(gone.cloned());
         for (key, metas) in &self.members {
@@ -103,14 +98,14 @@ impl PhoenixPresence {
         Ok(changes)
     }
 
-    fn apply(&mut self, data: &[u8]) -> Result<PresenceChanges, InvalidPresence> {
+    fn apply(&mut self, data: &[u8]) -> Result<Changes, InvalidPresence> {
         let diff: Diff<'_> = read(data)?;
         let (joins, leaves) = (diff.joins.read()?, diff.leaves.read()?);
         let mut keys: Vec<_> = joins.keys().chain(leaves.keys()).cloned().collect();
         keys.sort_unstable();
         keys.dedup();
 
-        let mut changes = PresenceChanges::default();
+        let mut changes = Changes::default();
         for key in keys {
             let old = self.members.remove(&key);
             let mut metas = old.clone().unwrap_or_default();
@@ -132,7 +127,15 @@ impl PhoenixPresence {
     }
 }
 
-impl PresenceChanges {
+/// Each meta is a session, and what it says of itself; the newest is the last.
+fn member(key: &Arc<str>, metas: &[Meta]) -> Option<Member> {
+    let sessions = u32::try_from(metas.len()).unwrap_or(u32::MAX);
+    let data = Payload::from(metas.last()?.json.as_bytes());
+
+    Some(Member::new(key.clone(), sessions, data))
+}
+
+impl Changes {
     fn note(&mut self, key: &Arc<str>, old: Option<&[Meta]>, new: &[Meta]) {
         let list = match (old, new.is_empty()) {
             (Some(_), true) => &mut self.left,
@@ -179,17 +182,7 @@ fn read<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, InvalidPresence> {
 
 /// The event is not what `Phoenix.Presence` sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct InvalidPresence;
-
-impl fmt::Display for InvalidPresence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "no presence: give the events `presence_state` and `presence_diff` as they came",
-        )
-    }
-}
-
-impl core::error::Error for InvalidPresence {}
+pub(super) struct InvalidPresence;
 
 #[cfg(test)]
 mod tests {
@@ -211,7 +204,7 @@ mod tests {
             .collect()
     }
 
-    fn take(presence: &mut PhoenixPresence, name: &str, data: &str) -> String {
+    fn take(presence: &mut Presence, name: &str, data: &str) -> String {
         let changes = presence.handle_event(name, data.as_bytes()).unwrap();
         let list = |sign: &str, keys: &[Arc<str>]| {
             let keys = keys.iter().map(|key| format!("{sign}{key}"));
@@ -227,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_real_channel_has_no_false_joins_and_leaves() {
-        let mut presence = PhoenixPresence::new();
+        let mut presence = Presence::default();
 
         let changes: Vec<_> = heard_by_alice()
             .iter()
@@ -240,17 +233,19 @@ mod tests {
             changes,
             ["+alice", "+bob", "~alice", "~bob", "~alice", "-bob"]
         );
-        assert_eq!(presence.keys().collect::<Vec<_>>(), ["alice"]);
-        let metas: Vec<_> = presence.metas("alice").collect();
+        let [alice] = &presence.members().collect::<Vec<_>>()[..] else {
+            panic!("{presence:?}");
+        };
+        assert_eq!((&*alice.id, alice.sessions), ("alice", 1));
         assert_eq!(
-            metas,
-            [r#"{"online_at":1795374872,"phx_ref":"GOpz7z5peTCq0gdR"}"#]
+            alice.data[..],
+            *br#"{"online_at":1795374872,"phx_ref":"GOpz7z5peTCq0gdR"}"#
         );
     }
 
     #[test]
     fn a_join_that_is_known_changes_nothing() {
-        let mut presence = PhoenixPresence::new();
+        let mut presence = Presence::default();
         let state = r#"{"a":{"metas":[{"phx_ref":"1"}]}}"#;
         assert_eq!(take(&mut presence, "presence_state", state), "+a");
 
@@ -263,12 +258,12 @@ mod tests {
             r#""b":{"metas":[{"phx_ref":"2"}]}"#,
         );
         assert_eq!(take(&mut presence, "presence_diff", &passing), "");
-        assert_eq!(presence.keys().count(), 1);
+        assert_eq!(presence.members().count(), 1);
     }
 
     #[test]
     fn the_state_of_another_join_is_compared_with_what_was_known() {
-        let mut presence = PhoenixPresence::new();
+        let mut presence = Presence::default();
         let early = diff(r#""x":{"metas":[{"phx_ref":"9"}]}"#, "");
         assert_eq!(take(&mut presence, "presence_diff", &early), "");
         let state = r#"{"a":{"metas":[{"phx_ref":"1"}]},"b":{"metas":[{"phx_ref":"2"}]},"c":{"metas":[{"phx_ref":"3"}]}}"#;
@@ -280,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_no_presence_changes_nothing() {
-        let mut presence = PhoenixPresence::new();
+        let mut presence = Presence::default();
         take(
             &mut presence,
             "presence_state",
@@ -300,6 +295,6 @@ mod tests {
             assert_eq!(result, Err(InvalidPresence), "{data}");
         }
         assert_eq!(take(&mut presence, "news", "{"), "");
-        assert_eq!(presence.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(presence.members().count(), 1);
     }
 }

@@ -90,7 +90,11 @@ fn short(fact: Fact) -> Option<String> {
         other @ (Fact::Answered { .. }
         | Fact::Climbed(_)
         | Fact::Drain { .. }
+        | Fact::Member { .. }
+        | Fact::Members { .. }
         | Fact::Mode(_)
+        | Fact::Part { .. }
+        | Fact::Presence { .. }
         | Fact::Publishing { .. }
         | Fact::Skip { .. }
         | Fact::Stayed(_)

@@ -326,7 +326,9 @@ impl Codec for Connection {
                 self.way = Way::Climbing(Climb::Opening, now + CLIMB);
                 self.open_socket(out);
             }
-            (Intent::Climb(_) | Intent::Quiesce, _) => return Uptake::Unsupported,
+            (Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_), _) => {
+                return Uptake::Unsupported;
+            }
             (Intent::Probe, Way::Polling | Way::Climbing(Climb::Opening | Climb::Probing, _)) => {
                 let noop = Outgoing::new(NOOP, Role::Probe);
                 self.session.outbox.push_front(noop);

@@ -149,7 +149,11 @@ fn short(fact: Fact) -> String {
         Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
         other @ (Fact::Answered { .. }
         | Fact::Drain { .. }
+        | Fact::Member { .. }
+        | Fact::Members { .. }
         | Fact::Mode(_)
+        | Fact::Part { .. }
+        | Fact::Presence { .. }
         | Fact::Publishing { .. }
         | Fact::Skip { .. }
         | Fact::Unanswered { .. }) => panic!("{other:?}"),

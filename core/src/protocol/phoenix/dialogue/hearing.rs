@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     super::frame::{Body, Frame},
     Dialogue, refused,
-    topics::Phase,
+    topics::{Phase, Topic},
 };
 use crate::{
     Instant, Payload, Reason, Text,
@@ -47,6 +47,7 @@ impl Dialogue {
             } => self.on_reply(reference, &status, response, out, now),
             Body::Reply { to: None, .. } => {}
         }
+        self.looks.withhold_events(out);
 
         Ok(())
     }
@@ -158,8 +159,10 @@ impl Dialogue {
         events: impl IntoIterator<Item = Heard>,
         out: &mut Out,
     ) {
-        let name = &self.topics[index].name;
+        let epoch = self.roster.epoch();
+        let Topic { name, roll, .. } = &mut self.topics[index];
         for heard in events {
+            self.looks.take(name, roll, &heard, &epoch, out);
             self.roster
                 .on_event(name, |channel| *channel == **name, &heard, out);
         }

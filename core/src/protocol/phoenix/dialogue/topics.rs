@@ -3,12 +3,14 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
+use super::looks::Roll;
 use crate::{Instant, protocol::roster::Heard};
 
 /// A channel that is wanted.
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
     pub(super) phase: Phase,
+    pub(super) roll: Roll,
     /// Joins that failed, or did not last, one after another.
     failures: usize,
 }
@@ -36,6 +38,7 @@ impl Topic {
         Self {
             name,
             phase: Phase::Waiting { until: now },
+            roll: Roll::default(),
             failures: 0,
         }
     }
