@@ -304,12 +304,12 @@ impl Rooms {
                     return;
                 };
                 look.needs_list = true;
-                let is_frequent = look.healed.is_some_and(|at| now.since(at) < HEAL);
-                look.healed = Some(now);
-                if is_frequent {
-                    // A server that always leaves something out is not asked all the time.
+                // A server that always leaves something out is not asked all the time.
+                let soonest = look.healed.map_or(now, |at| now.max(at + HEAL));
+                look.healed = Some(soonest);
+                if soonest > now {
                     look.may_be_asked = false;
-                    timers.set(Timer::Ask(feed), now + HEAL);
+                    timers.set(Timer::Ask(feed), soonest);
                 }
                 self.has_changed = true;
             }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downlink_core::{
     Client, Command, Config, Delivery, Head, HttpRequest, Instant, IoError, IoEvent, IoId,
-    IoRequest, Notice, Outcome, Output, Payload, PublishId, Reason, SnapshotReason, Start, State,
-    SubscriptionId, TransportKind,
+    IoRequest, Member, Notice, Outcome, Output, Payload, PresenceId, PublishId, Reason,
+    SnapshotReason, Start, State, SubscriptionId, TrackId, TransportKind,
     protocol::{Downlink, Message},
 };
 
@@ -430,11 +430,82 @@ impl Scene {
             .collect()
     }
 
+    pub(crate) fn watch(&mut self, id: u64, channel: &str) {
+        self.command(Command::Watch {
+            presence: PresenceId::new(id),
+            channel: channel.into(),
+        });
+    }
+
+    pub(crate) fn track(&mut self, id: u64, channel: &str, data: &str) {
+        self.command(Command::Track {
+            track: TrackId::new(id),
+            channel: channel.into(),
+            data: Payload::from(data.as_bytes()),
+        });
+    }
+
+    pub(crate) fn untrack(&mut self, id: u64, channel: &str) {
+        self.command(Command::Untrack {
+            track: TrackId::new(id),
+            channel: channel.into(),
+        });
+    }
+
+    /// What was told of who is there.
+    pub(crate) fn seen(&self, id: u64) -> Vec<String> {
+        let list = |sign: &str, members: &[Member]| {
+            let members = members.iter().map(|member| {
+                let data = std::str::from_utf8(&member.data).unwrap();
+                format!(" {sign}{}*{} {data}", member.id, member.sessions)
+                    .trim_end()
+                    .to_owned()
+            });
+            members.collect::<String>()
+        };
+
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Presence(of, changes) if *of == PresenceId::new(id) => Some(format!(
+                    "{}{}{}{}",
+                    changes.revision,
+                    list("+", &changes.joined),
+                    list("~", &changes.updated),
+                    list("-", &changes.left)
+                )),
+                Notice::PresenceEnded(of, reason) if *of == PresenceId::new(id) => {
+                    Some(format!("ended {reason:?}"))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What became of the wishes to be seen.
+    pub(crate) fn tracked(&self) -> Vec<String> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Tracked(id, Ok(())) => Some(format!("{}", id.number())),
+                Notice::Tracked(id, Err(Reason::Refused { code, .. })) => {
+                    Some(format!("{} {code}", id.number()))
+                }
+                Notice::Tracked(id, Err(reason)) => Some(format!("{} {reason:?}", id.number())),
+                Notice::Untracked(channel, _) => Some(format!("{channel} untracked")),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The requests that send something and do not ask for anything.
     pub(crate) fn posts(&self) -> Vec<IoId> {
         self.all(Via::Http)
             .into_iter()
-            .filter(|io| self.body(*io).contains("\npub "))
+            .filter(|io| {
+                let sent = ["\npub ", "\ntrack ", "\nuntrack ", "\nbye\n"];
+                sent.iter().any(|verb| self.body(*io).contains(verb))
+            })
             .collect()
     }
 
