@@ -51,16 +51,19 @@ pub(super) enum Meaning {
         has_hello: bool,
     },
     Nothing,
-    Welcome {
-        fact: Fact,
-        hold: Option<Duration>,
-        /// The most bytes of a message or request.
-        max: usize,
-        /// The server takes publishes, on these terms.
-        publishing: Option<Fact>,
-        /// What it says of presence.
-        presence: Fact,
-    },
+    Welcome(Box<Welcome>),
+}
+
+/// What the server says when it accepts the client.
+pub(super) struct Welcome {
+    pub(super) fact: Fact,
+    pub(super) hold: Option<Duration>,
+    /// The most bytes of a message or request.
+    pub(super) max: usize,
+    /// It takes publishes, on these terms.
+    pub(super) publishing: Option<Fact>,
+    /// What it says of presence.
+    pub(super) presence: Fact,
 }
 
 impl Dialogue {
@@ -145,7 +148,7 @@ impl Dialogue {
         let has = |wanted| claimed.clone().any(|name| name == wanted);
         let lease = optional("lease")?.unwrap_or(DEFAULT_LEASE);
 
-        Ok(Meaning::Welcome {
+        Ok(Meaning::Welcome(Box::new(Welcome {
             fact: Fact::Welcome {
                 transports: Some(transports),
                 spread: optional("spread")?.unwrap_or_default(),
@@ -163,7 +166,7 @@ impl Dialogue {
             presence: Fact::Presence {
                 lease: has("presence").then_some(lease),
             },
-        })
+        })))
     }
 
     /// A list begins, or there is no need of one.

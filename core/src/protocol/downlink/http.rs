@@ -5,7 +5,7 @@ use core::{fmt::Write as _, time::Duration};
 
 use super::{
     INFALLIBLE, LANE,
-    dialogue::{Dialogue, Meaning, Said},
+    dialogue::{Dialogue, Meaning, Said, Welcome},
     frame::Frame,
     framing_of, insert,
     posts::Posts,
@@ -168,13 +168,14 @@ impl Http {
                 out.facts.push(Fact::Silence(Some(beat * 3 / 2)));
             }
             Meaning::Nothing => {}
-            Meaning::Welcome {
-                fact,
-                hold,
-                publishing,
-                presence,
-                ..
-            } => {
+            Meaning::Welcome(welcome) => {
+                let Welcome {
+                    fact,
+                    hold,
+                    publishing,
+                    presence,
+                    ..
+                } = *welcome;
                 if let Some(hold) = hold {
                     self.patience.limit(hold);
                 }

@@ -205,7 +205,7 @@ impl Exchange {
                         out.facts.push(fact);
                     }
                 }
-                Meaning::Nothing | Meaning::Welcome { .. } => {}
+                Meaning::Nothing | Meaning::Welcome(_) => {}
             }
         }
 

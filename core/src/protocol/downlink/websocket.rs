@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     DEFAULT_MAX, LANE,
-    dialogue::{Dialogue, Meaning, Said},
+    dialogue::{Dialogue, Meaning, Said, Welcome},
     frame::Frame,
     refusal, write_hello, write_pub, write_sub, write_track, write_unsub,
 };
@@ -84,13 +84,14 @@ impl WebSocket {
                 self.send_waiting(out);
             }
             Meaning::Nothing => {}
-            Meaning::Welcome {
-                fact,
-                max,
-                publishing,
-                presence,
-                ..
-            } => {
+            Meaning::Welcome(welcome) => {
+                let Welcome {
+                    fact,
+                    max,
+                    publishing,
+                    presence,
+                    ..
+                } = *welcome;
                 self.max_message = max;
                 self.takes_publishes = Some(publishing.is_some());
                 out.facts.extend(publishing);
