@@ -24,7 +24,8 @@ pub struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(id: Arc<str>, sessions: u32, data: Payload) -> Self {
+    /// The member `id`, with so many sessions, which says this of itself.
+    pub const fn new(id: Arc<str>, sessions: u32, data: Payload) -> Self {
         Self { id, sessions, data }
     }
 }
@@ -44,7 +45,8 @@ pub struct PresenceChanges {
 }
 
 impl PresenceChanges {
-    pub(crate) fn none(revision: Cursor) -> Self {
+    /// Nobody came, changed or went, as of `revision`.
+    pub const fn at(revision: Cursor) -> Self {
         Self {
             revision,
             joined: Vec::new(),

@@ -29,6 +29,7 @@ pub struct Builder {
     outbox_age: Option<Duration>,
     overflow: Overflow,
     echo: bool,
+    member: Option<Arc<str>>,
     platform: PlatformOptions,
 }
 
@@ -47,6 +48,7 @@ impl Builder {
             outbox_age: None,
             overflow: Overflow::default(),
             echo: true,
+            member: None,
             platform: PlatformOptions::default(),
         }
     }
@@ -134,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// Who this client is where it lets itself be seen ([`Client::track`]) and its token does not say so: 1 to 255 bytes. Two
+    /// clients of one name are one member with two sessions. By default the server gives each client a name.
+    pub fn member(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.member = Some(id.into());
+        self
+    }
+
     /// Makes the client. It connects when something is subscribed; whether that works is told by its state and its
     /// subscriptions, not here.
     ///
@@ -173,6 +182,7 @@ impl Builder {
         }
         config.outbox_overflow = self.overflow;
         config.echo = self.echo;
+        config.member = self.member;
 
         Ok(client::spawn(config, platform, seed))
     }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use downlink_core::{
-    Ack, Command, Config, Cursor, Hint, Notice, Payload, PublishId, Reason, SnapshotReason, Start,
-    State, SubscriptionId, TransportKind, Trial,
+    Ack, Command, Config, Cursor, Hint, Notice, Payload, PresenceId, PublishId, Reason,
+    SnapshotReason, Start, State, SubscriptionId, TrackId, TransportKind, Trial,
     protocol::{Guarantees, Message, Protocol},
 };
 use downlink_driver::Platform as _;
@@ -19,8 +19,9 @@ use futures_util::{Stream, stream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Builder, Publishing, StateSubscription, Subscription,
+    Builder, Presence, Publishing, StateSubscription, Subscription, Tracking,
     platform::TokioPlatform,
+    presence::Unread,
     subscription::{Inlet, Item},
 };
 
@@ -41,9 +42,13 @@ pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
 #[derive(Debug)]
 struct Shared {
     subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Item>>>,
+    looks: Mutex<BTreeMap<PresenceId, Arc<Mutex<Unread>>>>,
+    trackers: Mutex<BTreeMap<TrackId, oneshot::Sender<Result<(), Reason>>>>,
     publishers: Mutex<BTreeMap<PublishId, oneshot::Sender<Result<Ack, Reason>>>>,
     memory: Mutex<Option<String>>,
     next_publish: AtomicU64,
+    next_presence: AtomicU64,
+    next_track: AtomicU64,
     next_subscription: AtomicU64,
     trials: broadcast::Sender<Trial>,
     state: watch::Sender<State>,
@@ -167,6 +172,79 @@ impl Client {
         Publishing::new(id, self.commands.clone(), result)
     }
 
+    /// Looks at the members of `channel` (1 to 255 bytes): who is there, then each change. Never fails here: a refusal comes as
+    /// the stream's last item.
+    ///
+    /// ```no_run
+    /// use downlink::Client;
+    /// use futures_util::StreamExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://example.org/downlink").connect()?;
+    /// client.track("room:1", r#"{"name":"Ann"}"#).await?;
+    ///
+    /// let mut presence = client.presence("room:1");
+    /// while let Some(changes) = presence.next().await {
+    ///     for member in changes?.joined {
+    ///         println!("{} came", member.id);
+    ///     }
+    ///     println!("{} are here", presence.members().len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn presence(&self, channel: impl Into<Arc<str>>) -> Presence {
+        let number = self.shared.next_presence.fetch_add(1, Ordering::Relaxed);
+        let id = PresenceId::new(number);
+        let unread = Arc::<Mutex<Unread>>::default();
+        lock(&self.shared.looks).insert(id, unread.clone());
+        self.commands.send(Command::Watch {
+            presence: id,
+            channel: channel.into(),
+        });
+        if self.commands.0.is_closed() {
+            lock(&self.shared.looks).remove(&id);
+            lock(&unread).finish(Reason::Closed);
+        }
+
+        Presence::new(id, self.commands.clone(), unread)
+    }
+
+    /// Lets this client be seen in `channel` (1 to 255 bytes), with `data` (at most 4,096 bytes) for all who look; said again,
+    /// it replaces the data. It holds until [`untrack`](Self::untrack) or the client's end, over any number of connections. As
+    /// whom, the token says, or [`Builder::member`].
+    pub fn track(&self, channel: impl Into<Arc<str>>, data: impl Into<Vec<u8>>) -> Tracking {
+        let data = Payload::from(data.into());
+        let channel = channel.into();
+
+        self.say(|track| Command::Track {
+            track,
+            channel,
+            data,
+        })
+    }
+
+    /// Lets this client be seen in `channel` no more.
+    pub fn untrack(&self, channel: impl Into<Arc<str>>) -> Tracking {
+        let channel = channel.into();
+
+        self.say(|track| Command::Untrack { track, channel })
+    }
+
+    fn say(&self, command: impl FnOnce(TrackId) -> Command) -> Tracking {
+        let number = self.shared.next_track.fetch_add(1, Ordering::Relaxed);
+        let id = TrackId::new(number);
+        let (sender, result) = oneshot::channel();
+        lock(&self.shared.trackers).insert(id, sender);
+        self.commands.send(command(id));
+        if self.commands.0.is_closed() {
+            lock(&self.shared.trackers).remove(&id);
+        }
+
+        Tracking::new(result)
+    }
+
     /// Returns what the server can keep over `transport`; `None` if its protocol is not spoken there.
     pub fn guarantees(&self, transport: TransportKind) -> Option<Guarantees> {
         self.protocol.guarantees(transport)
@@ -257,9 +335,13 @@ pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> 
     let (sender, state) = watch::channel(core.state().clone());
     let shared = Arc::new(Shared {
         subscribers: Mutex::default(),
+        looks: Mutex::default(),
+        trackers: Mutex::default(),
         publishers: Mutex::default(),
         memory: Mutex::default(),
         next_publish: AtomicU64::new(1),
+        next_presence: AtomicU64::new(1),
+        next_track: AtomicU64::new(1),
         next_subscription: AtomicU64::new(1),
         trials: broadcast::channel(256).0,
         state: sender,
@@ -273,6 +355,10 @@ pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> 
             downlink_driver::run(core, platform, commands, |notices| shared.tell(notices)).await;
             lock(&shared.subscribers).clear();
             lock(&shared.publishers).clear();
+            lock(&shared.trackers).clear();
+            for look in std::mem::take(&mut *lock(&shared.looks)).into_values() {
+                lock(&look).finish(Reason::Closed);
+            }
         }
     });
 
@@ -301,6 +387,23 @@ impl Shared {
                     }
                 }
                 Notice::Memory(memory) => *lock(&self.memory) = Some(memory),
+                Notice::Presence(id, changes) => {
+                    if let Some(look) = lock(&self.looks).get(&id) {
+                        lock(look).put(changes);
+                    }
+                }
+                Notice::PresenceEnded(id, reason) => {
+                    if let Some(look) = lock(&self.looks).remove(&id) {
+                        lock(&look).finish(reason);
+                    }
+                }
+                Notice::Tracked(id, result) => {
+                    let tracker = lock(&self.trackers).remove(&id);
+                    let _nobody_waits = tracker.map(|tracker| tracker.send(result));
+                }
+                Notice::Untracked(channel, reason) => {
+                    tracing::warn!(%channel, %reason, "not seen there any more");
+                }
                 Notice::Published(id, result) => {
                     let publisher = lock(&self.publishers).remove(&id);
                     let _nobody_waits = publisher.map(|publisher| publisher.send(result));
@@ -324,6 +427,6 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

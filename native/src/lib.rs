@@ -35,18 +35,20 @@ mod clock;
 mod failure;
 mod http;
 mod platform;
+mod presence;
 mod publishing;
 mod resolver;
 mod setup;
 mod snapshots;
 mod subscription;
 mod tls;
+mod tracking;
 mod websocket;
 
 pub use downlink_core::{
-    Ack, Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Outcome, Overflow,
-    Payload, Reason, Retry, Role, SnapshotReason, Start, State, Text, TransportKind, Trial,
-    UnknownTransport,
+    Ack, Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Member, Outcome,
+    Overflow, Payload, PresenceChanges, Reason, Retry, Role, SnapshotReason, Start, State, Text,
+    TransportKind, Trial, UnknownTransport,
 };
 
 /// The protocols of servers.
@@ -55,11 +57,12 @@ pub mod protocol {
     pub use downlink_core::protocol::Bayeux;
     #[cfg(feature = "nchan")]
     pub use downlink_core::protocol::Nchan;
-    pub use downlink_core::protocol::{
-        Downlink, Guarantees, Proof, Protocol, Publish, Resume, UnknownProtocol, by_name, names,
-    };
     #[cfg(feature = "phoenix")]
-    pub use downlink_core::protocol::{InvalidPresence, Phoenix, PhoenixPresence, PresenceChanges};
+    pub use downlink_core::protocol::Phoenix;
+    pub use downlink_core::protocol::{
+        Downlink, Guarantees, Presence, Proof, Protocol, Publish, Resume, UnknownProtocol, by_name,
+        names,
+    };
     #[cfg(feature = "socketio")]
     pub use downlink_core::protocol::{Rooms, SocketIo};
 }
@@ -68,7 +71,9 @@ pub use crate::{
     builder::{BuildError, Builder},
     client::Client,
     platform::{PlatformError, PlatformOptions, TokioPlatform},
+    presence::Presence,
     publishing::Publishing,
     snapshots::{StateSubscription, Update},
     subscription::Subscription,
+    tracking::Tracking,
 };

@@ -10,9 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Client, Delivery, IoError, Reason, Retry, Start, State, TransportKind};
-use downlink_server::{Config, Verdict};
+use downlink_server::{Config, Denial, Grant, Hooks};
 use downlink_tests::stage::{PATIENCE, Stage};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -91,8 +92,7 @@ async fn a_server_of_another_version_ends_the_client() -> Result<()> {
 #[tokio::test]
 async fn a_client_that_is_refused_is_told_so_on_every_transport() -> Result<()> {
     for transport in TransportKind::ALL {
-        let server =
-            downlink_server::Server::with_authorize(Config::default(), |_| Verdict::Forbidden);
+        let server = downlink_server::Server::with_hooks(Config::default(), Forbidding);
         let listening = server
             .listen(([127, 0, 0, 1], 0).into(), "/downlink", None)
             .await?;
@@ -221,4 +221,12 @@ async fn always(answer: &str) -> Result<(String, Arc<AtomicUsize>)> {
     });
 
     Ok((url, connections))
+}
+
+struct Forbidding;
+
+impl Hooks for Forbidding {
+    fn authenticate<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, Result<Grant, Denial>> {
+        Box::pin(async { Err(Denial::Forbidden) })
+    }
 }

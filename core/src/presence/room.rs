@@ -31,7 +31,7 @@ impl Room {
 
     /// All who are there, as somebody is told who knows of nobody.
     pub(super) fn all(&self) -> Option<PresenceChanges> {
-        let mut changes = PresenceChanges::none(self.revision.clone()?);
+        let mut changes = PresenceChanges::at(self.revision.clone()?);
         changes.joined.extend(self.members.values().cloned());
 
         Some(changes)
@@ -50,7 +50,7 @@ impl Room {
         let members = list.into_iter().map(|member| (member.id.clone(), member));
         let mut old = core::mem::replace(&mut self.members, members.collect());
 
-        let mut changes = PresenceChanges::none(revision);
+        let mut changes = PresenceChanges::at(revision);
         for member in self.members.values() {
             match old.remove(&member.id) {
                 None => changes.joined.push(member.clone()),
@@ -106,7 +106,7 @@ impl Room {
         }
         *known = known.at(seq);
 
-        Ok(PresenceChanges::none(known.clone()))
+        Ok(PresenceChanges::at(known.clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The answer to a POST: one batch, or a stream without end.
 
 use std::{
+    collections::HashSet,
     future::{Future, ready},
     pin::pin,
 };
@@ -14,7 +15,7 @@ use tokio::{
 
 use crate::{
     Server,
-    dialogue::{Dialogue, Hello, Mode, Refusal},
+    dialogue::{Dialogue, Hello, Mode, Refusal, Taken},
     frame::{Carrier, Fault, Frame, number, read_all},
     request::beat_every,
 };
@@ -46,34 +47,56 @@ impl Writer {
     async fn answer(&mut self, server: &Server, body: Option<Bytes>) -> Result<(), Gone> {
         let hi = self.dialogue.hi(true);
         self.send(hi).await?;
-        let (hello, subs) = match judge(body) {
+        let (hello, frames) = match judge(body) {
             Ok(request) => request,
             Err(refusal) => return self.refuse(&refusal).await,
         };
         let delay = server.config().hello_delay;
-        self.beat_while(server, sleep(delay)).await?;
-        if let Err(refusal) = server.admit(&hello) {
-            return self.refuse(&refusal).await;
-        }
+        let admission = async {
+            sleep(delay).await;
+            server.admit(&hello).await
+        };
+        let grant = match self.beat_while(server, admission).await? {
+            Ok(grant) => grant,
+            Err(refusal) => return self.refuse(&refusal).await,
+        };
 
-        let mut first = self.dialogue.welcome(&hello);
-        let mut has_content = false;
-        let mut lines = String::new();
-        for sub in &subs {
-            match self.dialogue.subscribe(sub) {
-                Ok((line, is_content)) => {
-                    lines.push_str(&line);
-                    has_content |= is_content;
-                }
-                Err(refusal) => return self.refuse(&refusal).await,
-            }
-        }
+        let mut first = self.dialogue.welcome(&hello, grant);
+        let is_asking = frames.iter().any(is_numbered);
+        let is_saying = frames.iter().any(is_answered);
+        let Taken {
+            lines,
+            mut has_content,
+            publishes,
+        } = match self.dialogue.take(frames) {
+            Ok(taken) => taken,
+            Err(refusal) => return self.refuse(&refusal).await,
+        };
         if !lines.is_empty() {
             first.extend_from_slice(&self.dialogue.wrap(lines));
         }
         // What is there already travels with its confirmation.
-        has_content |= self.dialogue.pull(&mut first).has_content;
+        let batch = self.dialogue.pull(&mut first);
+        has_content |= batch.has_content;
+        let mut is_full = batch.is_full;
         self.send(first).await?;
+        if let Some(work) = self.dialogue.judge(publishes) {
+            match self.beat_while(server, work).await? {
+                Ok(answers) => {
+                    let answers = self.dialogue.wrap(answers);
+                    self.send(answers).await?;
+                }
+                Err(refusal) => return self.refuse(&refusal).await,
+            }
+        }
+        while hello.mode == Some(Mode::Once) && is_full {
+            let mut rest = Vec::new();
+            is_full = self.dialogue.pull(&mut rest).is_full;
+            self.send(rest).await?;
+        }
+        if is_saying && !is_asking {
+            return Ok(());
+        }
 
         match hello.mode {
             Some(Mode::Once) if has_content => Ok(()),
@@ -143,13 +166,17 @@ impl Writer {
     }
 
     /// Beats while something takes its time.
-    async fn beat_while(&mut self, server: &Server, work: impl Future) -> Result<(), Gone> {
+    async fn beat_while<T>(
+        &mut self,
+        server: &Server,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Gone> {
         let mut work = std::pin::pin!(work);
         let mut beats = interval_at(Instant::now() + beat_every(server), beat_every(server));
         loop {
             select! {
                 biased;
-                _ = &mut work => return Ok(()),
+                result = &mut work => return Ok(result),
                 _ = beats.tick() => self.beat().await?,
             }
         }
@@ -179,7 +206,7 @@ impl Writer {
     }
 }
 
-/// Takes a request apart: its hello, and its subscriptions.
+/// Takes a request apart: its hello, and the rest.
 fn judge(body: Option<Bytes>) -> Result<(Hello, Vec<Frame>), Refusal> {
     let body = body.ok_or(Refusal::TOO_LARGE)?;
     let (frames, fault) = read_all(&body);
@@ -193,27 +220,31 @@ fn judge(body: Option<Bytes>) -> Result<(Hello, Vec<Frame>), Refusal> {
     if hello.mode.is_none() {
         return Err(Refusal::MALFORMED);
     }
-    let mut subs = Vec::new();
-    for frame in frames {
-        match frame.verb.as_str() {
-            "hello" => return Err(Refusal::MALFORMED),
-            "sub"
-                if subs
-                    .iter()
-                    .any(|sub: &Frame| number_of(sub) == number_of(&frame)) =>
-            {
-                return Err(Refusal::MALFORMED);
-            }
-            "sub" => subs.push(frame),
-            _ => {}
-        }
+    let frames: Vec<_> = frames.collect();
+    let mut numbers = HashSet::new();
+    let is_twice = frames
+        .iter()
+        .filter(|frame| is_numbered(frame))
+        .any(|frame| !numbers.insert(number_of(frame)));
+    if is_twice {
+        return Err(Refusal::MALFORMED);
     }
 
-    Ok((hello, subs))
+    Ok((hello, frames))
 }
 
-fn number_of(sub: &Frame) -> Option<u64> {
-    sub.words.first().and_then(|word| number(word))
+/// Whether it asks for something that goes on.
+fn is_numbered(frame: &Frame) -> bool {
+    matches!(frame.verb.as_str(), "members" | "sub")
+}
+
+/// Whether it says something, and is done with its answer.
+fn is_answered(frame: &Frame) -> bool {
+    matches!(frame.verb.as_str(), "bye" | "pub" | "track" | "untrack")
+}
+
+fn number_of(frame: &Frame) -> Option<u64> {
+    frame.words.first().and_then(|word| number(word))
 }
 
 #[cfg(test)]

@@ -24,6 +24,20 @@ pub struct Config {
     pub patience: Duration,
     /// Waits so long before each `welcome`, to be slow on purpose; 0.
     pub hello_delay: Duration,
+    /// Clients may publish; true.
+    pub publishing: bool,
+    /// A client's publishes are known again for so long after its last one; 2 minutes. Zero: not at all.
+    pub keeps: Duration,
+    /// How many sessions of clients are known, of publishes and of presence each; 100,000.
+    pub sessions: usize,
+    /// Clients may see who is in a channel, and be seen there; true.
+    pub presence: bool,
+    /// A session of which nothing is heard for so long is gone; 60 s.
+    pub lease: Duration,
+    /// How many members a channel may have; 10,000.
+    pub members: usize,
+    /// In how many channels a session may be; 100.
+    pub tracks: usize,
     /// Clients spread their reconnects over this time after a loss that was not announced; 0.
     pub spread: Duration,
 }
@@ -52,6 +66,13 @@ impl Default for Config {
             hold: Duration::from_secs(25),
             patience: Duration::from_secs(10),
             hello_delay: Duration::ZERO,
+            publishing: true,
+            keeps: Duration::from_secs(120),
+            sessions: 100_000,
+            presence: true,
+            lease: Duration::from_secs(60),
+            members: 10_000,
+            tracks: 100,
             spread: Duration::ZERO,
         }
     }

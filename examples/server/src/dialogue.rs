@@ -2,17 +2,22 @@
 
 #[cfg(test)]
 mod tests;
+mod watches;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
+use self::watches::Watches;
 use crate::{
-    Server,
+    Grant, Server,
     channel::Channel,
     frame::{Carrier, Frame, encode_word, number},
     log::unix_time,
+    publishing,
     server::check_name,
+    session::SessionId,
+    tracking,
 };
 
 /// One connection's or request's side of the server.
@@ -23,10 +28,31 @@ pub(crate) struct Dialogue {
     pub(crate) news: Arc<Notify>,
     /// The clock at `welcome`.
     time: Duration,
+    /// Who it is, once it was let in.
+    client: Option<Client>,
     subscriptions: BTreeMap<u64, Subscription>,
+    watches: Watches,
     /// Serves subscriptions in turn, beginning behind the last one served.
     turn: u64,
     max_batch: usize,
+}
+
+/// Who is served.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) session: SessionId,
+    pub(crate) grant: Arc<Grant>,
+}
+
+/// What frames of a client came to.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// Answers to what was carried out at once.
+    pub(crate) lines: String,
+    /// They end a `once` answer.
+    pub(crate) has_content: bool,
+    /// Publishes, which may take a while.
+    pub(crate) publishes: Vec<Frame>,
 }
 
 struct Subscription {
@@ -38,6 +64,7 @@ struct Subscription {
 /// A client's `hello`.
 #[derive(Debug)]
 pub(crate) struct Hello {
+    pub(crate) session: SessionId,
     pub(crate) mode: Option<Mode>,
     pub(crate) patience: Duration,
     pub(crate) token: Option<String>,
@@ -77,11 +104,7 @@ pub(crate) struct Batch {
 impl Hello {
     pub(crate) fn read(frame: &Frame) -> Result<Self, Refusal> {
         let malformed = Refusal::MALFORMED;
-        let session = frame.field("session").unwrap_or_default();
-        let is_session = session.len() == 22
-            && session
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let session = frame.field("session").and_then(SessionId::read);
         let optional = |key| {
             frame
                 .number(key)
@@ -91,9 +114,9 @@ impl Hello {
         let Some(Some(version)) = frame.number("v") else {
             return Err(malformed);
         };
-        if frame.verb != "hello" || !is_session {
+        let Some(session) = session.filter(|_| frame.verb == "hello") else {
             return Err(malformed);
-        }
+        };
         if version < 1 {
             return Err(Refusal {
                 code: "version",
@@ -103,6 +126,7 @@ impl Hello {
         }
 
         Ok(Self {
+            session,
             mode: match frame.field("mode") {
                 None => None,
                 Some("once") => Some(Mode::Once),
@@ -142,6 +166,11 @@ impl Refusal {
         retry: Retry::After(5000),
         text: "too many connections",
     };
+    pub(crate) const INTERNAL: Self = Self {
+        code: "internal",
+        retry: Retry::After(1000),
+        text: "the server failed",
+    };
     pub(crate) const UNAUTHORIZED: Self = Self {
         code: "unauthorized",
         retry: Retry::WithNewToken,
@@ -165,7 +194,9 @@ impl Dialogue {
             carrier,
             news: Arc::default(),
             time: Duration::ZERO,
+            client: None,
             subscriptions: BTreeMap::new(),
+            watches: Watches::default(),
             turn: 0,
             max_batch: MAX_BATCH,
         }
@@ -180,7 +211,12 @@ impl Dialogue {
         ))
     }
 
-    pub(crate) fn welcome(&mut self, hello: &Hello) -> Vec<u8> {
+    pub(crate) fn welcome(&mut self, hello: &Hello, grant: Grant) -> Vec<u8> {
+        self.client = Some(Client {
+            session: hello.session,
+            grant: Arc::new(grant),
+        });
+        self.server.presence().renew(hello.session);
         let config = self.server.config();
         self.time = unix_time();
         self.max_batch = hello.batch.clamp(4096, MAX_BATCH);
@@ -189,8 +225,19 @@ impl Dialogue {
             spread => format!(" spread={spread}"),
         };
 
+        let mut has = String::from("websocket,sse,stream");
+        let mut terms = String::new();
+        if config.publishing {
+            has.push_str(",publish");
+            terms.push_str(&format!(" keeps={}", config.keeps.as_millis()));
+        }
+        if config.presence {
+            has.push_str(",presence");
+            terms.push_str(&format!(" lease={}", config.lease.as_millis()));
+        }
+
         self.wrap(format!(
-            "welcome has=websocket,sse,stream time={} hold={} max={}{spread}\n",
+            "welcome has={has} time={} hold={} max={}{spread}{terms}\n",
             self.time.as_millis(),
             config.hold.as_millis(),
             config.max_message,
@@ -214,8 +261,114 @@ impl Dialogue {
         }
     }
 
+    /// Who is served, once it was let in.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    /// Carries out frames of the client, in their order.
+    pub(crate) fn take(
+        &mut self,
+        frames: impl IntoIterator<Item = Frame>,
+    ) -> Result<Taken, Refusal> {
+        let client = self.client.clone().ok_or(Refusal::MALFORMED)?;
+        let mut taken = Taken::default();
+        for frame in frames {
+            match frame.verb.as_str() {
+                "beat" => taken.lines.push_str("beat\n"),
+                "bye" => self.server.presence().end(client.session),
+                "hello" => return Err(Refusal::MALFORMED),
+                "members" | "sub" => {
+                    let (line, is_content) = if frame.verb == "sub" {
+                        self.subscribe(&frame)?
+                    } else {
+                        self.watch(&frame)?
+                    };
+                    taken.lines.push_str(&line);
+                    taken.has_content |= is_content;
+                }
+                "pub" if self.server.config().publishing => taken.publishes.push(frame),
+                "track" | "untrack" => taken.lines.push_str(&tracking::carry_out(
+                    &self.server,
+                    client.session,
+                    &client.grant,
+                    &frame,
+                )?),
+                "unsub" => self.unsubscribe(&frame)?,
+                _ => {}
+            }
+        }
+
+        Ok(taken)
+    }
+
+    /// Begins to judge publishes; `None`: there are none. It goes on when nobody waits for it.
+    pub(crate) fn judge(
+        &self,
+        publishes: Vec<Frame>,
+    ) -> Option<impl Future<Output = Result<Vec<u8>, Refusal>> + use<>> {
+        let client = self.client.clone().filter(|_| !publishes.is_empty())?;
+        let Client { session, grant } = client;
+        let task = tokio::spawn(publishing::judge(
+            self.server.clone(),
+            session,
+            grant,
+            publishes,
+        ));
+
+        Some(async move { task.await.unwrap_or(Err(Refusal::INTERNAL)) })
+    }
+
+    /// Answers a `members`; returns the line and whether it ends a `once` answer.
+    fn watch(&mut self, frame: &Frame) -> Result<(String, bool), Refusal> {
+        let id = frame.words.first().and_then(|word| number(word));
+        let (Some(id), Some(name)) = (id, frame.words.get(1)) else {
+            return Err(Refusal::MALFORMED);
+        };
+        self.watches.remove(id);
+        let after = match frame.field("after") {
+            None => None,
+            Some(after) => match position(after) {
+                Some(after) => Some(after),
+                None => {
+                    return Ok((refuse(id, "bad-start", "the revision is malformed"), true));
+                }
+            },
+        };
+        let config = self.server.config();
+        let may_look = self.may(|grant| grant.rights.presence.contain(name));
+        let refusal = if check_name(name).is_err() {
+            Some(("bad-channel", "a name has 1 to 255 bytes"))
+        } else if !config.presence || !may_look {
+            Some(("forbidden", "no right to see who is here"))
+        } else if self.is_full() {
+            Some(("too-many", "too many subscriptions"))
+        } else {
+            None
+        };
+        if let Some((code, text)) = refusal {
+            return Ok((refuse(id, code, text), true));
+        }
+        let Some(room) = self.server.presence().room(name) else {
+            let line = refuse(id, "unknown-channel", "there are too many channels");
+            return Ok((line, true));
+        };
+
+        Ok(self.watches.add(id, room, after, &self.news))
+    }
+
+    fn may(&self, what: impl FnOnce(&Grant) -> bool) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|client| what(&client.grant))
+    }
+
+    fn is_full(&self) -> bool {
+        self.subscriptions.len() + self.watches.len() >= self.server.config().subscriptions
+    }
+
     /// Answers a `sub`; returns the lines and whether they end a `once` answer.
-    pub(crate) fn subscribe(&mut self, frame: &Frame) -> Result<(String, bool), Refusal> {
+    fn subscribe(&mut self, frame: &Frame) -> Result<(String, bool), Refusal> {
         let id = frame.words.first().and_then(|word| number(word));
         let (Some(id), Some(name)) = (id, frame.words.get(1)) else {
             return Err(Refusal::MALFORMED);
@@ -224,7 +377,10 @@ impl Dialogue {
         if check_name(name).is_err() {
             return Ok((refuse(id, "bad-channel", "a name has 1 to 255 bytes"), true));
         }
-        if self.subscriptions.len() >= self.server.config().subscriptions {
+        if !self.may(|grant| grant.rights.subscribe.contain(name)) {
+            return Ok((refuse(id, "forbidden", "no right to subscribe here"), true));
+        }
+        if self.is_full() {
             return Ok((refuse(id, "too-many", "too many subscriptions"), true));
         }
         let Some(start) = Start::read(frame) else {
@@ -269,9 +425,11 @@ impl Dialogue {
         Ok((line, is_gap))
     }
 
-    pub(crate) fn unsubscribe(&mut self, frame: &Frame) -> Result<(), Refusal> {
+    fn unsubscribe(&mut self, frame: &Frame) -> Result<(), Refusal> {
         let id = frame.words.first().and_then(|word| number(word));
-        self.subscriptions.remove(&id.ok_or(Refusal::MALFORMED)?);
+        let id = id.ok_or(Refusal::MALFORMED)?;
+        self.subscriptions.remove(&id);
+        self.watches.remove(id);
 
         Ok(())
     }
@@ -320,7 +478,8 @@ impl Dialogue {
                     self.turn = id + u64::from(events > events_before);
                     break;
                 }
-                event.write(id, self.time, self.carrier, &mut lines);
+                let own = self.client.as_ref().map(|client| client.session);
+                event.write(id, self.time, own, self.carrier, &mut lines);
                 subscription.position = event.seq;
                 events += 1;
             }
@@ -329,6 +488,11 @@ impl Dialogue {
             }
         }
         batch.has_content |= events > 0;
+        if !batch.is_full {
+            let seen = self.watches.pull(self.carrier, self.max_batch, &mut lines);
+            batch.has_content |= seen.has_content;
+            batch.is_full = seen.is_full;
+        }
         if !lines.is_empty() {
             out.extend_from_slice(&self.wrap(lines));
         }
@@ -358,12 +522,8 @@ impl<'a> Start<'a> {
             (Some("earliest"), []) => Some(Self::Earliest),
             (None, [(key, value)]) => match key.as_str() {
                 "after" => {
-                    let (epoch, seq) = value.rsplit_once(':')?;
-                    let is_epoch = (1..=32).contains(&epoch.len())
-                        && epoch.bytes().all(|byte| {
-                            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-                        });
-                    Some(Self::After(epoch, number(seq).filter(|_| is_epoch)?))
+                    let (epoch, seq) = position(value)?;
+                    Some(Self::After(epoch, seq))
                 }
                 "last" => Some(Self::Last(number(value)?)),
                 _ => Some(Self::Since(Duration::from_millis(number(value)?))),
@@ -371,6 +531,17 @@ impl<'a> Start<'a> {
             (Some(_), _) | (None, _) => None,
         }
     }
+}
+
+/// Reads a position or a revision, `epoch:seq`.
+fn position(text: &str) -> Option<(&str, u64)> {
+    let (epoch, seq) = text.rsplit_once(':')?;
+    let is_epoch = (1..=32).contains(&epoch.len())
+        && epoch
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+
+    Some((epoch, number(seq).filter(|_| is_epoch)?))
 }
 
 fn refuse(id: u64, code: &str, text: &str) -> String {

@@ -4,6 +4,7 @@
 //! are served at one URL. A connection holds nothing but its positions: it reads from the log when its socket takes more, so a
 //! slow reader costs no memory, and is told a gap once the log has moved past it.
 
+mod access;
 mod answer;
 mod channel;
 mod config;
@@ -12,15 +13,21 @@ mod frame;
 mod listen;
 mod log;
 mod options;
+mod presence;
+mod publishing;
 mod request;
 mod server;
+mod session;
 mod socket;
+mod tracking;
 #[cfg(test)]
 mod vectors;
 
 pub use crate::{
+    access::{Accepted, Channels, Denial, Grant, Hooks, Rejected, Rights},
     config::{Config, Retention},
     listen::{Listening, Tls},
     options::Options,
-    server::{Counters, LogEvent, Message, PublishError, Server, Verdict},
+    presence::Member,
+    server::{Counters, LogEvent, Message, PublishError, Server},
 };

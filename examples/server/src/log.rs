@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::{
     config::Retention,
     frame::{Carrier, encode_word, write_payload},
+    session::SessionId,
 };
 
 /// A dense, ordered log with an epoch.
@@ -32,6 +33,8 @@ pub(crate) struct Stored {
     pub(crate) data: Bytes,
     /// Since the Unix epoch.
     pub(crate) time: Duration,
+    /// The session that published it; `None`: the server itself.
+    publisher: Option<SessionId>,
     /// What follows the time in the frame.
     tail: [Vec<u8>; 2],
 }
@@ -82,7 +85,13 @@ impl Log {
         self.events.iter()
     }
 
-    pub(crate) fn append(&mut self, name: String, data: Bytes, retention: &Retention) -> u64 {
+    pub(crate) fn append(
+        &mut self,
+        name: String,
+        data: Bytes,
+        publisher: Option<SessionId>,
+        retention: &Retention,
+    ) -> u64 {
         self.head += 1;
         let tail = |carrier| {
             let mut tail = Vec::new();
@@ -95,6 +104,7 @@ impl Log {
             name: encode_word(&name).into_owned(),
             data,
             time: unix_time(),
+            publisher,
         };
         self.bytes += stored.data.len();
         self.events.push_back(Arc::new(stored));
@@ -150,16 +160,28 @@ impl Log {
 }
 
 impl Stored {
-    /// Writes its frame for the subscription `number`.
-    pub(crate) fn write(&self, number: u64, since: Duration, carrier: Carrier, out: &mut Vec<u8>) {
+    /// Writes its frame for the subscription `number` of the session `reader`.
+    pub(crate) fn write(
+        &self,
+        number: u64,
+        since: Duration,
+        reader: Option<SessionId>,
+        carrier: Carrier,
+        out: &mut Vec<u8>,
+    ) {
         let offset = i128::try_from(self.time.as_millis()).unwrap_or(0)
             - i128::try_from(since.as_millis()).unwrap_or(0);
         let tail = match carrier {
             Carrier::Lines => &self.tail[0],
             Carrier::Sse => &self.tail[1],
         };
+        let own = if self.publisher.is_some() && self.publisher == reader {
+            " own"
+        } else {
+            ""
+        };
         out.extend_from_slice(
-            format!("e {number} {} {} t={offset}", self.seq, self.name).as_bytes(),
+            format!("e {number} {} {} t={offset}{own}", self.seq, self.name).as_bytes(),
         );
         out.extend_from_slice(tail);
     }

@@ -58,6 +58,21 @@ pub struct Options {
     /// Keep events for so many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_600_000)]
     max_age: u64,
+    /// Take no publishes of clients
+    #[arg(long)]
+    no_publish: bool,
+    /// Know a client's publishes again for so many milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 120_000)]
+    keeps: u64,
+    /// Know nothing of who is in a channel
+    #[arg(long)]
+    no_presence: bool,
+    /// A client of which nothing is heard for so many milliseconds is gone
+    #[arg(long, value_name = "MS", default_value_t = 60_000)]
+    lease: u64,
+    /// Let a channel have so many members
+    #[arg(long, default_value_t = 10_000)]
+    max_members: usize,
     /// On Ctrl-C give clients so many milliseconds to move away
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     drain: u64,
@@ -79,6 +94,11 @@ impl Options {
                 bytes: self.max_bytes,
                 age: Duration::from_millis(self.max_age),
             },
+            publishing: !self.no_publish,
+            keeps: Duration::from_millis(self.keeps),
+            presence: !self.no_presence,
+            lease: Duration::from_millis(self.lease),
+            members: self.max_members,
             ..Config::default()
         };
         let server = Server::new(config);

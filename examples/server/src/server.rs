@@ -5,7 +5,7 @@ use std::{
     error, fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,11 +15,14 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    Config,
+    Config, Denial, Grant, Hooks,
+    access::Open,
     channel::Channel,
     dialogue::{Hello, Refusal},
     log::Log,
+    presence::{Limits, Member, Presence},
     request,
+    session::{SessionId, Sessions},
 };
 
 /// A server of Downlink's protocol. Cheap to clone; all clones are the same server.
@@ -40,27 +43,17 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    authorize: Option<Box<Authorize>>,
+    hooks: Box<dyn Hooks>,
+    sessions: Sessions,
+    presence: Presence,
+    is_swept: AtomicBool,
     epoch: Arc<str>,
     epochs: AtomicU64,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
     drain: watch::Sender<Option<Duration>>,
-    counters: [AtomicU64; 5],
+    counters: [AtomicU64; 6],
     /// Told when a guest leaves.
     left: Notify,
-}
-
-type Authorize = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
-
-/// What a check of a token came to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// Come in.
-    Accepted,
-    /// The token is good, and not for this server.
-    Forbidden,
-    /// The token is missing, expired or wrong.
-    Unauthorized,
 }
 
 /// What is published.
@@ -95,6 +88,8 @@ pub struct Counters {
     pub welcomes: u64,
     /// Connections and requests that are served at the moment.
     pub live: u64,
+    /// Sessions whose presence ended because nothing was heard of them.
+    pub expired: u64,
 }
 
 /// Why something cannot be published.
@@ -112,28 +107,32 @@ pub enum PublishError {
 }
 
 impl Server {
-    /// A server with empty logs.
+    /// A server with empty logs, open to all.
     pub fn new(config: Config) -> Self {
-        Self::build(config, None)
+        Self::with_hooks(config, Open)
     }
 
-    /// A server that lets `authorize` check each client's token.
-    pub fn with_authorize(
-        config: Config,
-        authorize: impl Fn(Option<&str>) -> Verdict + Send + Sync + 'static,
-    ) -> Self {
-        Self::build(config, Some(Box::new(authorize)))
-    }
-
-    fn build(config: Config, authorize: Option<Box<Authorize>>) -> Self {
+    /// A server that asks `hooks` who may do what.
+    pub fn with_hooks(config: Config, hooks: impl Hooks) -> Self {
         let mut random = [0; 5];
         getrandom::fill(&mut random).expect("a system without entropy cannot serve");
         let epoch: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let epoch: Arc<str> = epoch.into();
+        let limits = Limits {
+            lease: config.lease,
+            sessions: config.sessions,
+            tracks: config.tracks,
+            members: config.members,
+            rooms: config.channels,
+        };
 
         Self(Arc::new(Inner {
+            sessions: Sessions::new(config.keeps, config.sessions),
             config,
-            authorize,
-            epoch: epoch.into(),
+            hooks: Box::new(hooks),
+            presence: Presence::new(limits, epoch.clone()),
+            is_swept: AtomicBool::new(false),
+            epoch,
             epochs: AtomicU64::new(0),
             channels: Mutex::default(),
             drain: watch::channel(None).0,
@@ -154,6 +153,16 @@ impl Server {
     /// # Errors
     /// [`PublishError`]; nothing is appended then.
     pub fn publish(&self, channel: &str, message: Message) -> Result<String, PublishError> {
+        self.append(channel, message, None)
+    }
+
+    /// The same, by a client.
+    pub(crate) fn append(
+        &self,
+        channel: &str,
+        message: Message,
+        publisher: Option<SessionId>,
+    ) -> Result<String, PublishError> {
         check_name(channel)?;
         if message.name.len() > 64 || message.name == "-" {
             return Err(PublishError::EventName);
@@ -163,7 +172,8 @@ impl Server {
         }
         let channel = self.channel(channel).ok_or(PublishError::TooManyChannels)?;
         let mut log = channel.log();
-        let seq = log.append(message.name, message.data, &self.0.config.retention);
+        let Message { name, data } = message;
+        let seq = log.append(name, data, publisher, &self.0.config.retention);
 
         Ok(format!("{}:{seq}", log.epoch()))
     }
@@ -205,9 +215,19 @@ impl Server {
         self.0.drain.send_replace(Some(window));
     }
 
+    /// Returns who is in a channel, in the order of their ids.
+    pub fn members(&self, channel: &str) -> Vec<Member> {
+        self.0.presence.members(channel)
+    }
+
+    /// Forgets who is where, as a restart does: clients say it again.
+    pub fn forget_presence(&self) {
+        self.0.presence.forget();
+    }
+
     /// Returns what happened so far.
     pub fn counters(&self) -> Counters {
-        let [connections, requests, upgrades, welcomes, live] = &self.0.counters;
+        let [connections, requests, upgrades, welcomes, live, expired] = &self.0.counters;
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
 
         Counters {
@@ -216,11 +236,43 @@ impl Server {
             upgrades: of(upgrades),
             welcomes: of(welcomes),
             live: of(live),
+            expired: of(expired),
         }
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    pub(crate) fn hooks(&self) -> &dyn Hooks {
+        &*self.0.hooks
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.0.presence
+    }
+
+    /// Ends leases from now on, for as long as there is a server.
+    pub(crate) fn sweep(&self) {
+        if self.0.is_swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let server = Arc::downgrade(&self.0);
+        let period = (self.0.config.lease / 20).clamp(SWEEP_LEAST, SWEEP_MOST);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(period).await;
+                let Some(inner) = server.upgrade() else {
+                    return;
+                };
+                let expired = u64::try_from(inner.presence.expire()).unwrap_or(u64::MAX);
+                inner.counters[Counter::Expired as usize].fetch_add(expired, Ordering::Relaxed);
+            }
+        });
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -258,7 +310,7 @@ impl Server {
     }
 
     /// Lets a client in, or says why not.
-    pub(crate) fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
+    pub(crate) async fn admit(&self, hello: &Hello) -> Result<Grant, Refusal> {
         if self.is_draining() {
             return Err(Refusal::DRAINING);
         }
@@ -266,18 +318,14 @@ impl Server {
         if self.counters().live > limit {
             return Err(Refusal::BUSY);
         }
-        let verdict = self
-            .0
-            .authorize
-            .as_ref()
-            .map_or(Verdict::Accepted, |check| check(hello.token.as_deref()));
-        match verdict {
-            Verdict::Accepted => {
+        match self.0.hooks.authenticate(hello.token.as_deref()).await {
+            Ok(grant) => {
                 self.count(Counter::Welcomes);
-                Ok(())
+                Ok(grant)
             }
-            Verdict::Forbidden => Err(Refusal::FORBIDDEN),
-            Verdict::Unauthorized => Err(Refusal::UNAUTHORIZED),
+            Err(Denial::Busy) => Err(Refusal::BUSY),
+            Err(Denial::Forbidden) => Err(Refusal::FORBIDDEN),
+            Err(Denial::Unauthorized) => Err(Refusal::UNAUTHORIZED),
         }
     }
 
@@ -308,6 +356,7 @@ pub(crate) enum Counter {
     Upgrades,
     Welcomes,
     Live,
+    Expired,
 }
 
 /// One that is being served.
@@ -359,3 +408,6 @@ impl fmt::Display for PublishError {
 }
 
 impl error::Error for PublishError {}
+
+const SWEEP_LEAST: Duration = Duration::from_millis(20);
+const SWEEP_MOST: Duration = Duration::from_secs(1);

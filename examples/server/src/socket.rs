@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    Server,
+    Grant, Server,
     dialogue::{Dialogue, Hello, Refusal},
     frame::{Carrier, Fault, Frame, read_all},
     request::beat_every,
@@ -62,13 +62,13 @@ impl Socket {
         };
         let mut frames = frames.into_iter();
         let hello = Hello::read(&frames.next().ok_or(Refusal::MALFORMED)?)?;
-        let waiting = self.delay().await?;
-        self.server.admit(&hello)?;
-        let welcome = self.dialogue.welcome(&hello);
+        let (grant, waiting) = self.admit(&hello).await?;
+        let welcome = self.dialogue.welcome(&hello, grant);
         let mut out = welcome;
-        self.take(frames.chain(waiting), &mut out)?;
+        let publishes = self.take(frames.chain(waiting), &mut out)?;
         self.dialogue.pull(&mut out);
         self.send(out).await?;
+        self.judge(publishes).await?;
 
         self.stream().await
     }
@@ -88,7 +88,12 @@ impl Socket {
                 biased;
                 message = self.stream.recv() => {
                     let frames = self.frames_of(message)?;
-                    self.take(frames.into_iter(), &mut out)?;
+                    let publishes = self.take(frames, &mut out)?;
+                    if !publishes.is_empty() {
+                        self.send(std::mem::take(&mut out)).await?;
+                        self.judge(publishes).await?;
+                        beats.reset();
+                    }
                     is_behind = true;
                 }
                 _ = beats.tick() => out.extend_from_slice(b"beat\n"),
@@ -114,23 +119,36 @@ impl Socket {
         }
     }
 
-    /// Carries out frames of the client.
+    /// Carries out frames of the client; returns what takes its time.
     fn take(
         &mut self,
-        frames: impl Iterator<Item = Frame>,
+        frames: impl IntoIterator<Item = Frame>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        for frame in frames {
-            match frame.verb.as_str() {
-                "beat" => out.extend_from_slice(b"beat\n"),
-                "hello" => return Err(Refusal::MALFORMED),
-                "sub" => out.extend_from_slice(self.dialogue.subscribe(&frame)?.0.as_bytes()),
-                "unsub" => self.dialogue.unsubscribe(&frame)?,
-                _ => {}
+    ) -> Result<Vec<Frame>, Refusal> {
+        if let Some(client) = self.dialogue.client() {
+            self.server.presence().renew(client.session);
+        }
+        let taken = self.dialogue.take(frames)?;
+        out.extend_from_slice(taken.lines.as_bytes());
+
+        Ok(taken.publishes)
+    }
+
+    /// Judges publishes and answers them. Nothing is read meanwhile: that slows down who publishes too much.
+    async fn judge(&mut self, publishes: Vec<Frame>) -> Result<(), End> {
+        let Some(work) = self.dialogue.judge(publishes) else {
+            return Ok(());
+        };
+        let mut work = pin!(work);
+        let every = beat_every(&self.server);
+        let mut beats = interval_at(Instant::now() + every, every);
+        loop {
+            select! {
+                biased;
+                answers = &mut work => return self.send(answers?).await,
+                _ = beats.tick() => self.send(b"beat\n".to_vec()).await?,
             }
         }
-
-        Ok(())
     }
 
     async fn wait_for_hello(&mut self) -> Result<Vec<Frame>, End> {
@@ -150,19 +168,23 @@ impl Socket {
         }
     }
 
-    /// Is slow on purpose; returns what the client said meanwhile.
-    async fn delay(&mut self) -> Result<Vec<Frame>, End> {
+    /// Finds out who it is, and is slow on purpose; returns what the client said meanwhile, too.
+    async fn admit(&mut self, hello: &Hello) -> Result<(Grant, Vec<Frame>), End> {
         let mut waiting = Vec::new();
-        let delay = self.server.config().hello_delay;
-        if delay.is_zero() {
-            return Ok(waiting);
-        }
-        let mut delay = std::pin::pin!(sleep(delay));
+        let server = self.server.clone();
+        let delay = server.config().hello_delay;
+        let mut admission = pin!(async {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            server.admit(hello).await
+        });
         let every = beat_every(&self.server);
         let mut beats = interval_at(Instant::now() + every, every);
         loop {
             select! {
-                () = &mut delay => return Ok(waiting),
+                biased;
+                grant = &mut admission => return Ok((grant?, waiting)),
                 _ = beats.tick() => self.send(b"beat\n".to_vec()).await?,
                 message = self.stream.recv() => {
                     waiting.extend(self.frames_of(message)?);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use downlink::{
     TransportKind,
-    protocol::{Guarantees, Proof, Publish, Resume, by_name},
+    protocol::{Guarantees, Presence, Proof, Publish, Resume, by_name},
 };
 
 /// Returns the table, in Markdown.
@@ -53,7 +53,11 @@ fn row(server: &str, transport: TransportKind, guarantees: Guarantees, table: &m
         table,
         "| {server} | {transport} | {} | {proof} | {resume} | {publish} | {} |",
         yes(opening),
-        yes(presence)
+        match presence {
+            Presence::Listed => "listed",
+            Presence::Never => "no",
+            Presence::Tracked => "yes",
+        }
     );
     written.expect("a String takes all that is written");
 }

@@ -1,0 +1,374 @@
+//! Who is in the channels: `docs/protocol.md`, section 12.
+
+mod room;
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+pub(crate) use self::room::{Line, Room, Updates};
+use crate::session::SessionId;
+
+/// The presence of all sessions.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    limits: Limits,
+    epoch: Arc<str>,
+    epochs: AtomicU64,
+    /// Makes public names of sessions that do not give them away.
+    secret: RandomState,
+    sessions: Mutex<HashMap<SessionId, Session>>,
+    rooms: Mutex<HashMap<Arc<str>, Arc<Mutex<Room>>>>,
+}
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) lease: Duration,
+    pub(crate) sessions: usize,
+    pub(crate) tracks: usize,
+    pub(crate) members: usize,
+    pub(crate) rooms: usize,
+}
+
+/// Where a session is.
+#[derive(Debug)]
+struct Session {
+    heard: Instant,
+    /// The last number said of each channel, and as whom it is there.
+    channels: HashMap<Arc<str>, (u64, Option<Arc<str>>)>,
+}
+
+/// Somebody who is in a channel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Who.
+    pub id: String,
+    /// With how many sessions.
+    pub sessions: usize,
+    /// What the session that spoke last says of itself.
+    pub data: Bytes,
+}
+
+/// Why a session cannot be seen somewhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TrackError {
+    /// In too many channels already.
+    Channels,
+    /// The channel has as many members as it may have.
+    Members,
+}
+
+impl Presence {
+    pub(crate) fn new(limits: Limits, epoch: Arc<str>) -> Self {
+        Self {
+            limits,
+            epoch,
+            epochs: AtomicU64::new(0),
+            secret: RandomState::new(),
+            sessions: Mutex::default(),
+            rooms: Mutex::default(),
+        }
+    }
+
+    /// A name for who has none.
+    pub(crate) fn public_name(&self, id: SessionId) -> Arc<str> {
+        format!("{:016x}", self.secret.hash_one(id)).into()
+    }
+
+    /// A session is in a channel, as this member, with these data.
+    pub(crate) fn track(
+        &self,
+        id: SessionId,
+        number: u64,
+        channel: &str,
+        member: &Arc<str>,
+        data: Bytes,
+    ) -> Result<(), TrackError> {
+        let mut sessions = lock(&self.sessions);
+        if !sessions.contains_key(&id) && sessions.len() >= self.limits.sessions {
+            return Err(TrackError::Channels);
+        }
+        let session = sessions.entry(id).or_insert_with(Session::new);
+        session.heard = Instant::now();
+        let before = session.channels.get(channel);
+        if before.is_some_and(|(last, _)| *last > number) {
+            return Ok(());
+        }
+        let is_there = matches!(before, Some((_, Some(_))));
+        let count = session
+            .channels
+            .values()
+            .filter(|(_, member)| member.is_some());
+        if !is_there && count.count() >= self.limits.tracks {
+            return Err(TrackError::Channels);
+        }
+        let previous = before.and_then(|(_, member)| member.clone());
+        let Some(room) = self.room(channel) else {
+            return Err(TrackError::Channels);
+        };
+        let mut room = lock(&room);
+        if !room.has(member) && room.len() >= self.limits.members {
+            return Err(TrackError::Members);
+        }
+        if let Some(previous) = previous.filter(|previous| previous != member) {
+            room.leave(&previous, id);
+        }
+        room.enter(member, id, data);
+        session.put(channel, number, Some(member.clone()));
+
+        Ok(())
+    }
+
+    /// A session is in a channel no more.
+    pub(crate) fn untrack(&self, id: SessionId, number: u64, channel: &str) {
+        let mut sessions = lock(&self.sessions);
+        let Some(session) = sessions.get_mut(&id) else {
+            return;
+        };
+        session.heard = Instant::now();
+        let Some((last, member)) = session.channels.get(channel).cloned() else {
+            return;
+        };
+        if last > number {
+            return;
+        }
+        session.put(channel, number, None);
+        if let Some(member) = member
+            && let Some(room) = self.room(channel)
+        {
+            lock(&room).leave(&member, id);
+        }
+    }
+
+    /// The server heard of a session.
+    pub(crate) fn renew(&self, id: SessionId) {
+        if let Some(session) = lock(&self.sessions).get_mut(&id) {
+            session.heard = Instant::now();
+        }
+    }
+
+    /// A session ends.
+    pub(crate) fn end(&self, id: SessionId) {
+        let gone = lock(&self.sessions).remove(&id);
+        self.leave_all(id, gone);
+    }
+
+    /// Ends the sessions of which nothing was heard for too long. Returns how many.
+    pub(crate) fn expire(&self) -> usize {
+        let mut sessions = lock(&self.sessions);
+        let late: Vec<_> = sessions
+            .iter()
+            .filter(|(_, session)| session.heard.elapsed() > self.limits.lease)
+            .map(|(id, _)| *id)
+            .collect();
+        // Under the lock: who comes back at this moment comes after it left.
+        for id in &late {
+            let gone = sessions.remove(id);
+            self.leave_all(*id, gone);
+        }
+
+        late.len()
+    }
+
+    /// Who is in a channel.
+    pub(crate) fn members(&self, channel: &str) -> Vec<Member> {
+        let room = lock(&self.rooms).get(channel).cloned();
+
+        room.map(|room| lock(&room).members()).unwrap_or_default()
+    }
+
+    /// Forgets who is where, as a restart does.
+    pub(crate) fn forget(&self) {
+        let mut sessions = lock(&self.sessions);
+        sessions.clear();
+        for room in lock(&self.rooms).values() {
+            lock(room).replace(self.next_epoch());
+        }
+    }
+
+    /// Finds or makes the room of a channel; `None` if there are too many.
+    pub(crate) fn room(&self, channel: &str) -> Option<Arc<Mutex<Room>>> {
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get(channel) {
+            return Some(room.clone());
+        }
+        if rooms.len() >= self.limits.rooms {
+            // Nobody is there, and nobody looks.
+            rooms.retain(|_, room| Arc::strong_count(room) > 1 || lock(room).len() > 0);
+        }
+        if rooms.len() >= self.limits.rooms {
+            return None;
+        }
+        let room = Arc::new(Mutex::new(Room::new(self.next_epoch())));
+        rooms.insert(channel.into(), room.clone());
+
+        Some(room)
+    }
+
+    fn leave_all(&self, id: SessionId, session: Option<Session>) {
+        for (channel, (_, member)) in session.into_iter().flat_map(|gone| gone.channels) {
+            if let (Some(member), Some(room)) = (member, self.room(&channel)) {
+                lock(&room).leave(&member, id);
+            }
+        }
+    }
+
+    /// No room ever has the epoch of another: one that was dropped may be made again.
+    fn next_epoch(&self) -> Arc<str> {
+        let number = self.epochs.fetch_add(1, Ordering::Relaxed);
+
+        format!("{}-p{number}", self.epoch).into()
+    }
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            heard: Instant::now(),
+            channels: HashMap::new(),
+        }
+    }
+
+    fn put(&mut self, channel: &str, number: u64, member: Option<Arc<str>>) {
+        if self.channels.len() >= MOST_REMEMBERED && !self.channels.contains_key(channel) {
+            // What was left long ago is not said again.
+            let oldest = self
+                .channels
+                .iter()
+                .filter(|(_, (_, member))| member.is_none())
+                .min_by_key(|(_, (number, _))| *number)
+                .map(|(channel, _)| channel.clone());
+            oldest.map(|channel| self.channels.remove(&channel));
+        }
+        self.channels.insert(channel.into(), (number, member));
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Channels of a session of which the last number is known.
+const MOST_REMEMBERED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(lease: Duration) -> Presence {
+        let limits = Limits {
+            lease,
+            sessions: 10,
+            tracks: 2,
+            members: 3,
+            rooms: 4,
+        };
+
+        Presence::new(limits, "e".into())
+    }
+
+    fn id(n: usize) -> SessionId {
+        SessionId::read(&format!("{n:022}")).expect("is a name")
+    }
+
+    fn track(
+        presence: &Presence,
+        session: usize,
+        number: u64,
+        member: &str,
+    ) -> Result<(), TrackError> {
+        let data = Bytes::from(format!("{session}.{number}"));
+
+        presence.track(id(session), number, "room", &member.into(), data)
+    }
+
+    fn there(presence: &Presence) -> Vec<String> {
+        let members = presence.members("room").into_iter();
+
+        members
+            .map(|member| {
+                let data = String::from_utf8_lossy(&member.data).into_owned();
+                format!("{}*{} {data}", member.id, member.sessions)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_member_is_there_from_its_first_session_to_its_last() -> Result<(), TrackError> {
+        let presence = presence(Duration::from_secs(60));
+        track(&presence, 1, 1, "a")?;
+        track(&presence, 2, 1, "a")?;
+        assert_eq!(there(&presence), ["a*2 2.1"]);
+        presence.untrack(id(2), 2, "room");
+        assert_eq!(there(&presence), ["a*1 1.1"]);
+        presence.end(id(1));
+        assert!(there(&presence).is_empty());
+
+        Ok(())
+    }
+
+    #[test]
+    fn a_late_request_does_not_bring_back_who_left() -> Result<(), TrackError> {
+        let presence = presence(Duration::from_secs(60));
+        track(&presence, 1, 1, "a")?;
+        presence.untrack(id(1), 2, "room");
+        track(&presence, 1, 1, "a")?;
+        assert!(there(&presence).is_empty());
+        track(&presence, 1, 3, "a")?;
+        presence.untrack(id(1), 2, "room");
+        assert_eq!(there(&presence), ["a*1 1.3"]);
+
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_not_heard_of_leaves_with_the_lease() -> Result<(), TrackError> {
+        let presence = presence(Duration::ZERO);
+        track(&presence, 1, 1, "a")?;
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(presence.expire(), 1);
+        assert!(there(&presence).is_empty());
+
+        Ok(())
+    }
+
+    #[test]
+    fn bounds_hold() -> Result<(), TrackError> {
+        let presence = presence(Duration::from_secs(60));
+        for n in 1..=3 {
+            track(&presence, n, 1, &n.to_string())?;
+        }
+        assert_eq!(track(&presence, 4, 1, "4"), Err(TrackError::Members));
+        track(&presence, 4, 2, "3")?;
+        let data = Bytes::new();
+        presence.track(id(1), 2, "x", &"1".into(), data.clone())?;
+        let third = presence.track(id(1), 3, "y", &"1".into(), data);
+        assert_eq!(third, Err(TrackError::Channels));
+        for n in 0..20 {
+            presence.room(&n.to_string());
+        }
+        assert!(lock(&presence.rooms).len() <= 4);
+
+        Ok(())
+    }
+
+    #[test]
+    fn a_session_that_calls_itself_another_is_one_member() -> Result<(), TrackError> {
+        let presence = presence(Duration::from_secs(60));
+        track(&presence, 1, 1, "a")?;
+        track(&presence, 1, 2, "b")?;
+        assert_eq!(there(&presence), ["b*1 1.2"]);
+
+        Ok(())
+    }
+}
