@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use downlink::{Builder, Client, Delivery, Outcome, Reason, Subscription, Trial};
 use downlink_hop::{Hop, Options, Plan, Tls};
+use downlink_server::Config;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
@@ -25,7 +26,12 @@ pub struct Stage {
 impl Stage {
     /// Starts both, without TLS.
     pub async fn start() -> Result<Self> {
-        Self::with(None).await
+        Self::with_config(Config::default()).await
+    }
+
+    /// Starts both, the server with this configuration.
+    pub async fn with_config(config: Config) -> Result<Self> {
+        Self::with(config, None).await
     }
 
     /// Starts both; the hop speaks TLS.
@@ -36,11 +42,11 @@ impl Stage {
             key: made.signing_key.serialize_pem(),
         };
 
-        Self::with(Some(tls)).await
+        Self::with(Config::default(), Some(tls)).await
     }
 
-    async fn with(tls: Option<Tls>) -> Result<Self> {
-        let server = TestServer::start().await?;
+    async fn with(config: Config, tls: Option<Tls>) -> Result<Self> {
+        let server = TestServer::with(config).await?;
         let certificate = tls.as_ref().map(|tls| tls.certificate.clone());
         let hop = hop_before(server.address(), tls).await?;
 

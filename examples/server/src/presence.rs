@@ -129,6 +129,20 @@ impl Presence {
         Ok(())
     }
 
+    /// The server itself puts somebody there.
+    pub(crate) fn seat(&self, channel: &str, member: &Arc<str>, data: Bytes) -> bool {
+        let Some(room) = self.room(channel) else {
+            return false;
+        };
+        let mut room = lock(&room);
+        let is_full = !room.has(member) && room.len() >= self.limits.members;
+        if !is_full {
+            room.enter(member, SessionId::SERVER, data);
+        }
+
+        !is_full
+    }
+
     /// A session is in a channel no more.
     pub(crate) fn untrack(&self, id: SessionId, number: u64, channel: &str) {
         let mut sessions = lock(&self.sessions);

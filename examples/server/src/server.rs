@@ -220,6 +220,11 @@ impl Server {
         self.0.presence.members(channel)
     }
 
+    /// Lets somebody be seen in a channel who is no client, until [`Server::forget_presence`]; `false`: the channel is full.
+    pub fn seat(&self, channel: &str, member: &str, data: impl Into<Bytes>) -> bool {
+        self.0.presence.seat(channel, &member.into(), data.into())
+    }
+
     /// Forgets who is where, as a restart does: clients say it again.
     pub fn forget_presence(&self) {
         self.0.presence.forget();
