@@ -3,7 +3,9 @@
 mod errors;
 mod frame;
 mod http;
+mod presence;
 mod probe;
+mod publish;
 mod stream;
 mod subscribe;
 mod websocket;
@@ -23,7 +25,7 @@ use tokio::time::timeout;
 
 use self::probe::Probe;
 
-/// Checks a server against the protocol: subscribing over HTTP, and streams and WebSocket where it claims them
+/// Checks a server against the protocol: subscribing over HTTP, and and streams, WebSocket, publishing and presence where it claims them
 ///
 /// Exit code 0 if nothing failed, 1 if something did, 2 if the server is not there.
 #[derive(Args, Debug)]
@@ -134,6 +136,8 @@ fn checks() -> impl Iterator<Item = Check> {
         .chain(errors::CHECKS)
         .chain(stream::CHECKS)
         .chain(websocket::CHECKS)
+        .chain(publish::CHECKS)
+        .chain(presence::CHECKS)
 }
 
 fn print(check: &Check, outcome: &Result<(), Trouble>, as_json: bool) -> io::Result<()> {

@@ -7,6 +7,8 @@
 mod conformance;
 mod connection;
 mod demo;
+mod ending;
+mod presence;
 mod publish;
 mod serve;
 mod tail;
@@ -27,6 +29,7 @@ struct Arguments {
 enum Verb {
     Conformance(conformance::Conformance),
     Demo(demo::Demo),
+    Presence(presence::Presence),
     Publish(publish::Publish),
     Serve(serve::Serve),
     Tail(tail::Tail),
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Conformance(conformance) => conformance.run().await,
         Verb::Demo(demo) => demo.run().await,
+        Verb::Presence(presence) => presence.run().await,
         Verb::Publish(publish) => publish.run().await,
         Verb::Serve(serve) => serve.run().await,
         Verb::Tail(tail) => tail.run().await,

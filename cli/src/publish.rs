@@ -14,11 +14,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines, Stdin, stdin},
-    select, signal,
+    select,
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use crate::connection::{Connection, channel};
+use crate::{
+    connection::{Connection, channel},
+    ending,
+};
 
 /// Publishes events to a channel, in order, and waits for the server's word on each.
 ///
@@ -76,7 +79,7 @@ impl Publish {
                         None => has_ended = true,
                     }
                 }
-                _ = signal::ctrl_c() => break,
+                () = ending::asked() => break,
             }
         }
         client.close().await;

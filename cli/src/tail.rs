@@ -13,9 +13,12 @@ use clap::Args;
 use downlink::{Cursor, Delivery, Event, Gap, Reason, Start, State};
 use futures_util::{StreamExt, stream::SelectAll};
 use serde_json::{Value, json};
-use tokio::{select, signal};
+use tokio::select;
 
-use crate::connection::{Connection, channel};
+use crate::{
+    connection::{Connection, channel},
+    ending,
+};
 
 /// Subscribes to channels and prints their events, gaps and the state of the connection.
 ///
@@ -64,7 +67,7 @@ impl Tail {
                     Some((_, Ok(Delivery::Gap(gap)))) => printer.gap(&gap),
                     Some((channel, Err(reason))) => printer.end(&channel, &reason),
                 },
-                _ = signal::ctrl_c() => break,
+                () = ending::asked() => break,
             };
             match printed {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -235,7 +238,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// Takes the sting out of control characters, which could steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '\t' => ' ',

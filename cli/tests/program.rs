@@ -6,6 +6,7 @@ mod play;
 use std::{
     io::Write,
     net::TcpListener,
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -219,7 +220,7 @@ fn the_reference_server_conforms() {
 
     assert_eq!(
         report.until(|line| line["failed"].is_u64()),
-        json!({ "passed": 46, "failed": 0, "skipped": 0 })
+        json!({ "passed": 60, "failed": 0, "skipped": 0 })
     );
     assert_eq!(report.wait(), Some(0));
 }
@@ -317,6 +318,73 @@ fn a_server_that_left_passes_nothing() {
 
     let is_it = |line: &Value| line["check"] == "too-large" && line["verdict"] == "failed";
     assert_eq!(report.heard(is_it), 1, "{:?}", report.all());
+}
+
+#[test]
+fn what_is_published_is_acknowledged_and_seen() {
+    let server = Program::start(downlink(&["serve", "--listen", "127.0.0.1:0", "--json"]));
+    let url = server.hear()["listening"].as_str().unwrap().to_owned();
+
+    let output = downlink(&["publish", &url, "room", "--json", "--name", "msg", "a", "b"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let ids: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    let tail = Program::start(downlink(&["tail", "--json", "--last", "9", &url, "room"]));
+    for (id, data) in ids.iter().zip(["a", "b"]) {
+        let event = tail.until(|line| line["type"] == "event");
+        assert_eq!((&event["id"], &event["data"]), (id, &json!(data)));
+    }
+
+    let mut lines = downlink(&["publish", &url, "room"]);
+    lines.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut lines = lines.spawn().unwrap();
+    let input = lines.stdin.take().unwrap();
+    { input }.write_all(b"c\nd\n").unwrap();
+    let output = lines.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("2 of 2 acked"));
+    for data in ["c", "d"] {
+        let event = tail.until(|line| line["type"] == "event");
+        assert_eq!(event["data"], data);
+    }
+
+    let large = "x".repeat(70_000);
+    let output = downlink(&["publish", &url, "room", &large])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("0 of 1 acked"));
+}
+
+#[test]
+fn who_is_there_is_seen() {
+    let server = Program::start(downlink(&["serve", "--listen", "127.0.0.1:0", "--json"]));
+    let url = server.hear()["listening"].as_str().unwrap().to_owned();
+    let watcher = Program::start(downlink(&["presence", "--json", &url, "room"]));
+    let first = watcher.until(|line| line["type"] == "members");
+    assert_eq!(first["joined"], json!([]));
+
+    let ann = Program::start(downlink(&[
+        "presence", "--json", "--track", "here", "--member", "ann", &url, "room",
+    ]));
+    let changes = watcher.until(|line| line["type"] == "changes");
+    assert_eq!(
+        changes["joined"],
+        json!([{ "id": "ann", "sessions": 1, "data": "here" }])
+    );
+    let once = downlink(&["presence", "--once", &url, "room"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&once.stdout), "+ ann here\n");
+
+    ann.terminate();
+    let changes = watcher.until(|line| line["type"] == "changes");
+    assert_eq!(changes["left"][0]["id"], "ann");
 }
 
 #[test]

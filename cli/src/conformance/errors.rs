@@ -49,7 +49,7 @@ pub(super) const CHECKS: [Check; 12] = [
     },
     Check {
         id: "higher-version",
-        section: "11",
+        section: "14",
         requirement: "a client that speaks more versions gets version 1",
         run: |probe| Box::pin(higher_version(probe)),
     },

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     process::Stdio,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,6 +31,8 @@ pub(super) struct Probe {
     has: Vec<String>,
     pub(super) beat: Duration,
     pub(super) max: usize,
+    /// Distinguishes this run's sessions from another's.
+    run: u64,
     sessions: Cell<u64>,
 }
 
@@ -84,6 +86,7 @@ impl Probe {
             has: Vec::new(),
             beat: Duration::ZERO,
             max: 65_536,
+            run: now(),
             sessions: Cell::new(0),
         })
     }
@@ -110,9 +113,19 @@ impl Probe {
 
     /// `hello` with these fields, and its end.
     pub(super) fn hello(&self, fields: &str) -> String {
+        self.hello_as(&self.session(), fields)
+    }
+
+    /// The name of a session that nobody has had.
+    pub(super) fn session(&self) -> String {
         let number = self.sessions.get();
         self.sessions.set(number + 1);
-        let session = format!("conformance{number:011}");
+
+        format!("{:016x}{number:06}", self.run)
+    }
+
+    /// `hello` of this session with these fields, and its end.
+    pub(super) fn hello_as(&self, session: &str, fields: &str) -> String {
         let token = self
             .token
             .as_ref()
@@ -126,6 +139,12 @@ impl Probe {
         let hello = self.hello(&format!(" mode=once patience={patience}"));
 
         self.post(hello + frames).await
+    }
+
+    /// A `once` request of this session that waits for nothing.
+    pub(super) async fn say(&self, session: &str, frames: &str) -> Result<Answer> {
+        self.post(self.hello_as(session, " mode=once") + frames)
+            .await
     }
 
     /// A request with this body, and its whole answer.
@@ -377,4 +396,10 @@ impl Socket {
 
         bail!("no `{verb}` among 10,000 frames")
     }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0))
 }
