@@ -7,6 +7,7 @@ use downlink_core::{
     protocol::{Downlink, Protocol},
 };
 use tokio::runtime::Handle;
+use url::Url;
 
 use crate::{
     Client, client,
@@ -25,7 +26,8 @@ pub struct Builder {
     network: Option<String>,
     backoff: Option<(Duration, Duration)>,
     queue: Option<(usize, usize)>,
-    platform: PlatformOptions,
+    options: PlatformOptions,
+    platform: Option<TokioPlatform>,
 }
 
 impl Builder {
@@ -39,19 +41,27 @@ impl Builder {
             network: None,
             backoff: None,
             queue: None,
-            platform: PlatformOptions::default(),
+            options: PlatformOptions::default(),
+            platform: None,
         }
     }
 
     /// Trusts this certificate authority too: one or more certificates in PEM.
     pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.platform = self.platform.ca(pem);
+        self.options = self.options.ca(pem);
         self
     }
 
     /// Sends this header with every request and upgrade.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.platform = self.platform.header(name, value);
+        self.options = self.options.header(name, value);
+        self
+    }
+
+    /// Uses this platform, and shares its connections with the other clients that do: over HTTP/2, all of them ride on one.
+    /// Its options count then, not those of this builder.
+    pub fn platform(mut self, platform: &TokioPlatform) -> Self {
+        self.platform = Some(platform.clone());
         self
     }
 
@@ -114,7 +124,10 @@ impl Builder {
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| BuildError::NoEntropy)?;
-        let platform = TokioPlatform::new(self.platform).map_err(BuildError::Platform)?;
+        let platform = match self.platform {
+            Some(platform) => platform,
+            None => TokioPlatform::new(self.options).map_err(BuildError::Platform)?,
+        };
 
         let mut config = Config::new(url, Downlink);
         config.protocol = self.protocol;
@@ -180,7 +193,7 @@ fn normalize(url: &str) -> Result<String, BuildError> {
         Some(("wss", rest)) => format!("https://{rest}"),
         Some(_) | None => url.into(),
     };
-    let mut url = reqwest::Url::parse(&url).map_err(|_| BuildError::Url)?;
+    let mut url = Url::parse(&url).map_err(|_| BuildError::Url)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(BuildError::Url);
     }

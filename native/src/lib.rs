@@ -30,14 +30,20 @@
 //! [tokio]: https://docs.rs/tokio
 
 mod builder;
+mod call;
 mod client;
 mod clock;
+mod connection;
+mod connector;
 mod failure;
 mod http;
+mod origin;
 mod platform;
+mod pool;
 mod resolver;
 mod setup;
 mod snapshots;
+mod stream;
 mod subscription;
 mod tls;
 mod websocket;

@@ -1,20 +1,20 @@
 //! Downlink's platform on tokio.
 
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
 use downlink_core::{HttpRequest, Instant, IoError, WebSocketRequest};
 use downlink_driver::{Platform, Port};
 
-use crate::{clock, http::Http, setup::Setup, websocket::WebSockets};
+use crate::{clock, http::Http, resolver::Resolver, setup::Setup, websocket::WebSockets};
 
-/// The [`Platform`] of servers, desktops and phones: tokio, reqwest and rustls.
+/// The [`Platform`] of servers, desktops and phones: tokio, hyper and rustls.
 ///
-/// It speaks HTTP/1.1, honours the system's proxies, and trusts Mozilla's certificate authorities and those of
-/// [`PlatformOptions::ca`].
-#[derive(Debug)]
+/// It speaks HTTP/2 where the server chooses it in TLS, else HTTP/1.1; WebSockets begin with HTTP/1.1. It trusts Mozilla's
+/// certificate authorities and those of [`PlatformOptions::ca`]. Clones share their connections.
+#[derive(Clone)]
 pub struct TokioPlatform {
-    http: Http,
-    websockets: WebSockets,
+    http: Arc<Http>,
+    websockets: Arc<WebSockets>,
 }
 
 /// Options of a [`TokioPlatform`].
@@ -23,6 +23,7 @@ pub struct TokioPlatform {
 pub struct PlatformOptions {
     pub(crate) authorities: Vec<Vec<u8>>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) resolver: Resolver,
     pub(crate) user_agent: Option<String>,
 }
 
@@ -32,11 +33,11 @@ impl TokioPlatform {
     /// # Errors
     /// [`PlatformError`], if an option cannot be used.
     pub fn new(options: PlatformOptions) -> Result<Self, PlatformError> {
-        let setup = Setup::new(&options)?;
+        let setup = Arc::new(Setup::new(&options)?);
 
         Ok(Self {
-            websockets: WebSockets::new(setup.clone())?,
-            http: Http::new(setup)?,
+            websockets: Arc::new(WebSockets::new(setup.clone())),
+            http: Arc::new(Http::new(setup)),
         })
     }
 }
@@ -76,10 +77,27 @@ impl PlatformOptions {
         self
     }
 
+    /// Asks `resolve` for the addresses of a host's name, the preferred first, instead of the system's resolver. The names of
+    /// proxies are asked here too.
+    pub fn resolver<F, R>(mut self, resolve: F) -> Self
+    where
+        F: Fn(String) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        self.resolver = Resolver::new(resolve);
+        self
+    }
+
     /// Names the client in the `User-Agent` header; `downlink/` and the version by default.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
+    }
+}
+
+impl fmt::Debug for TokioPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokioPlatform").finish_non_exhaustive()
     }
 }
 
@@ -104,8 +122,8 @@ pub enum PlatformError {
     Certificate,
     /// No header can have this name, or the value given for it.
     Header(String),
-    /// The HTTP library refuses to start.
-    Http(String),
+    /// The TLS library refuses to start.
+    Tls(String),
 }
 
 impl fmt::Display for PlatformError {
@@ -115,7 +133,7 @@ impl fmt::Display for PlatformError {
                 f.write_str("not a certificate: give one in DER, or any number in PEM")
             }
             Self::Header(name) => write!(f, "the header {name:?} or its value cannot be sent"),
-            Self::Http(why) => write!(f, "the HTTP library refuses to start: {why}"),
+            Self::Tls(why) => write!(f, "the TLS library refuses to start: {why}"),
         }
     }
 }

@@ -1,79 +1,74 @@
-//! What all HTTP clients of a platform have in common.
+//! What all requests and connections of a platform have in common.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
+use downlink_core::IoError;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{COOKIE, USER_AGENT},
+    header::{ACCEPT, COOKIE, USER_AGENT},
 };
-use reqwest::{RequestBuilder, redirect, retry};
-use rustls::ClientConfig;
 
 use crate::{
+    connector::Connector,
     platform::{PlatformError, PlatformOptions},
-    resolver::Resolver,
     tls,
 };
 
-#[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    pub(crate) connector: Connector,
     headers: HeaderMap,
-    resolver: Arc<Resolver>,
-    tls: ClientConfig,
 }
 
 impl Setup {
     pub(crate) fn new(options: &PlatformOptions) -> Result<Self, PlatformError> {
         let user_agent = options.user_agent.as_deref().unwrap_or(DEFAULT_USER_AGENT);
         let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(USER_AGENT, parse(USER_AGENT.as_str(), user_agent)?);
         for (name, value) in &options.headers {
             let key =
                 HeaderName::from_str(name).map_err(|_| PlatformError::Header(name.clone()))?;
             headers.insert(key, parse(name, value)?);
         }
+        let tls = tls::client_config(&options.authorities)?;
 
         Ok(Self {
+            connector: Connector::new(options.resolver.clone(), &tls),
             headers,
-            resolver: Arc::new(Resolver),
-            tls: tls::client_config(&options.authorities)?,
         })
     }
 
-    /// Begins a client with a pool of its own. What is not set here is off: time-outs, retries, decompression, cookies.
-    pub(crate) fn client(&self) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .default_headers(self.headers.clone())
-            .dns_resolver(self.resolver.clone())
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            .tcp_nodelay(true)
-            .tls_backend_preconfigured(self.tls.clone())
-    }
-
-    /// Adds a request's own headers. Where one stands for the application's of the same name, cookies are of both.
-    pub(crate) fn add_headers(
-        &self,
-        headers: Vec<(String, String)>,
-        request: RequestBuilder,
-    ) -> RequestBuilder {
-        headers.into_iter().fold(request, |request, (name, value)| {
-            match self.headers.get(COOKIE).filter(|_| COOKIE == name.as_str()) {
-                Some(ours) => {
-                    request.header(COOKIE, [ours.as_bytes(), b"; ", value.as_bytes()].concat())
-                }
-                None => request.header(name, value),
+    /// Returns all headers of a request. Where one of its `own` stands for the application's of the same name, cookies are of
+    /// both.
+    pub(crate) fn headers(&self, own: &[(String, String)]) -> Result<HeaderMap, IoError> {
+        let mut headers = self.headers.clone();
+        let mut replaced = HeaderMap::new();
+        for (name, value) in own {
+            let name = HeaderName::from_str(name).map_err(|_| IoError::Url)?;
+            let value = parse(name.as_str(), value).map_err(|_| IoError::Url)?;
+            if name == COOKIE {
+                add_cookies(&mut headers, value.as_bytes())?;
+            } else {
+                replaced.append(name, value);
             }
-        })
+        }
+        headers.extend(replaced);
+
+        Ok(headers)
     }
 }
 
-impl From<reqwest::Error> for PlatformError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Http(error.to_string())
-    }
+/// Adds to what the `Cookie` header has.
+fn add_cookies(headers: &mut HeaderMap, cookies: &[u8]) -> Result<(), IoError> {
+    let all = match headers.get(COOKIE) {
+        Some(others) => [others.as_bytes(), b"; ", cookies].concat(),
+        None => cookies.into(),
+    };
+    let mut all = HeaderValue::from_bytes(&all).map_err(|_| IoError::Url)?;
+    all.set_sensitive(true);
+    headers.insert(COOKIE, all);
+
+    Ok(())
 }
 
 /// The value may be a token, so that logs have to leave it out.

@@ -1,0 +1,104 @@
+//! From an origin to a connection that HTTP can be spoken on.
+
+use std::sync::Arc;
+
+use downlink_core::IoError;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::{origin::Origin, resolver::Resolver, stream::Stream};
+
+#[derive(Clone)]
+pub(crate) struct Connector {
+    resolver: Resolver,
+    any: TlsConnector,
+    http1: TlsConnector,
+}
+
+/// What may be spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Versions {
+    /// HTTP/2 where the server chooses it in TLS, else HTTP/1.1.
+    Any,
+    /// HTTP/1.1, which is what a WebSocket begins with.
+    Http1,
+}
+
+/// A connection on which nothing has been said.
+pub(crate) struct Line {
+    pub(crate) stream: Stream,
+    pub(crate) is_http2: bool,
+}
+
+impl Connector {
+    pub(crate) fn new(resolver: Resolver, tls: &ClientConfig) -> Self {
+        Self {
+            resolver,
+            any: offering(tls, &[HTTP_2, HTTP_1_1]),
+            http1: offering(tls, &[HTTP_1_1]),
+        }
+    }
+
+    pub(crate) async fn connect(
+        &self,
+        origin: &Origin,
+        versions: Versions,
+    ) -> Result<Line, IoError> {
+        let stream = self.reach(origin).await?;
+        if !origin.is_secure {
+            return Ok(Line {
+                stream,
+                is_http2: false,
+            });
+        }
+        let tls = match versions {
+            Versions::Any => &self.any,
+            Versions::Http1 => &self.http1,
+        };
+        // TCP was there: whatever breaks now is the handshake.
+        let stream = tls
+            .connect(origin.server_name()?, stream)
+            .await
+            .map_err(|_| IoError::Tls)?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+
+        Ok(Line {
+            stream: Box::pin(stream),
+            is_http2,
+        })
+    }
+
+    async fn reach(&self, origin: &Origin) -> Result<Stream, IoError> {
+        Ok(Box::pin(self.dial(origin).await?))
+    }
+
+    async fn dial(&self, origin: &Origin) -> Result<TcpStream, IoError> {
+        let addresses = match origin.address() {
+            Some(address) => vec![address],
+            None => self.resolver.resolve(&origin.host).await?,
+        };
+        let mut failure = IoError::Dns;
+        for address in addresses {
+            match TcpStream::connect((address, origin.port)).await {
+                Ok(stream) => {
+                    let _is_slower = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Err(_) => failure = IoError::Connect,
+            }
+        }
+
+        Err(failure)
+    }
+}
+
+fn offering(config: &ClientConfig, protocols: &[&[u8]]) -> TlsConnector {
+    let mut config = config.clone();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+
+    TlsConnector::from(Arc::new(config))
+}
+
+const HTTP_1_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
