@@ -90,7 +90,9 @@ impl Reason {
             Self::Malformed
             | Self::Foreign
             | Self::TooLarge
-            | Self::Io(IoError::Tls | IoError::Url | IoError::Malformed) => true,
+            | Self::Io(
+                IoError::Malformed | IoError::ProxyCredentials | IoError::Tls | IoError::Url,
+            ) => true,
             Self::Status(status) => {
                 (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)
             }
@@ -102,6 +104,7 @@ impl Reason {
                 | IoError::Cut
                 | IoError::Dns
                 | IoError::Hidden
+                | IoError::Proxy
                 | IoError::TooLarge,
             )
             | Self::Late

@@ -129,6 +129,10 @@ pub enum IoError {
     Hidden,
     /// The answer is not HTTP, or not a WebSocket.
     Malformed,
+    /// The proxy cannot be reached, or does not let this connection through.
+    Proxy,
+    /// The proxy wants credentials, or others.
+    ProxyCredentials,
     /// A message or head is larger than allowed.
     TooLarge,
     /// TLS failed: certificate or handshake.
@@ -145,6 +149,12 @@ impl fmt::Display for IoError {
             Self::Dns => "the host's name cannot be resolved",
             Self::Hidden => "the connection failed",
             Self::Malformed => "the answer is no HTTP",
+            Self::Proxy => {
+                "the proxy cannot be reached, or does not let this connection through: check its address and rules, or go without"
+            }
+            Self::ProxyCredentials => {
+                "the proxy does not take these credentials: give user and password in the proxy's URL"
+            }
             Self::TooLarge => "the message is too large",
             Self::Tls => "TLS failed: the certificate is not trusted, or the handshake broke",
             Self::Url => "the URL cannot be used",

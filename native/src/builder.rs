@@ -58,6 +58,19 @@ impl Builder {
         self
     }
 
+    /// Goes through this proxy to every host, for example `http://user:password@proxy.example:3128` or
+    /// `socks5h://proxy.example:1080`; those of the environment or system by default. See [`PlatformOptions::proxy`].
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.options = self.options.proxy(url);
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.options = self.options.no_proxy();
+        self
+    }
+
     /// Uses this platform, and shares its connections with the other clients that do: over HTTP/2, all of them ride on one.
     /// Its options count then, not those of this builder.
     pub fn platform(mut self, platform: &TokioPlatform) -> Self {
@@ -158,7 +171,7 @@ pub enum BuildError {
     NoRuntime,
     /// No transport is allowed.
     NoTransport,
-    /// A header or certificate cannot be used.
+    /// A header, certificate or proxy cannot be used.
     Platform(PlatformError),
     /// The URL is no absolute `http`, `https`, `ws` or `wss` URL.
     Url,
@@ -170,7 +183,7 @@ impl fmt::Display for BuildError {
             Self::NoEntropy => "the system gives no entropy",
             Self::NoRuntime => "there is no tokio runtime here: call `connect` within one",
             Self::NoTransport => "no transport is allowed: name at least one",
-            Self::Platform(_) => "a header or certificate cannot be used",
+            Self::Platform(_) => "a header, certificate or proxy cannot be used",
             Self::Url => {
                 "the URL cannot be used: give an absolute one, for example https://example.org/downlink"
             }

@@ -64,8 +64,14 @@ impl Single {
     }
 
     pub(crate) async fn send(&mut self, call: &Call) -> Result<Response<Incoming>, Failure> {
-        let request = call.http1().map_err(Failure::Sent)?;
+        self.send_request(call.http1().map_err(Failure::Sent)?)
+            .await
+    }
 
+    pub(crate) async fn send_request(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Failure> {
         self.sender.try_send_request(request).await.map_err(judge)
     }
 

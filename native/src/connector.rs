@@ -1,17 +1,25 @@
 //! From an origin to a connection that HTTP can be spoken on.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use downlink_core::IoError;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_socks::TargetAddr;
 
-use crate::{origin::Origin, resolver::Resolver, stream::Stream};
+use crate::{
+    origin::Origin,
+    proxy::{Kind, Proxies, Proxy},
+    resolver::Resolver,
+    stream::Stream,
+    tunnel,
+};
 
 #[derive(Clone)]
 pub(crate) struct Connector {
     resolver: Resolver,
+    proxies: Arc<Proxies>,
     any: TlsConnector,
     http1: TlsConnector,
 }
@@ -32,9 +40,10 @@ pub(crate) struct Line {
 }
 
 impl Connector {
-    pub(crate) fn new(resolver: Resolver, tls: &ClientConfig) -> Self {
+    pub(crate) fn new(resolver: Resolver, proxies: Proxies, tls: &ClientConfig) -> Self {
         Self {
             resolver,
+            proxies: Arc::new(proxies),
             any: offering(tls, &[HTTP_2, HTTP_1_1]),
             http1: offering(tls, &[HTTP_1_1]),
         }
@@ -70,7 +79,63 @@ impl Connector {
     }
 
     async fn reach(&self, origin: &Origin) -> Result<Stream, IoError> {
-        Ok(Box::pin(self.dial(origin).await?))
+        let Some(proxy) = self.proxies.before(origin) else {
+            return Ok(Box::pin(self.dial(origin).await?));
+        };
+
+        match &proxy.kind {
+            Kind::Http { credentials } => {
+                let stream = self.reach_proxy(&proxy).await?;
+                tunnel::by_http(stream, origin, credentials.as_ref()).await
+            }
+            Kind::Socks {
+                credentials,
+                resolves,
+            } => {
+                let mut failure = IoError::Dns;
+                for target in self.targets(origin, *resolves).await? {
+                    let stream = self.reach_proxy(&proxy).await?;
+                    match tunnel::by_socks(stream, target, credentials.as_ref()).await {
+                        Err(IoError::Connect) => failure = IoError::Connect,
+                        end => return end,
+                    }
+                }
+                Err(failure)
+            }
+            Kind::Unknown => Err(IoError::Proxy),
+        }
+    }
+
+    async fn reach_proxy(&self, proxy: &Proxy) -> Result<Stream, IoError> {
+        let stream = self.dial(&proxy.origin).await.map_err(|_| IoError::Proxy)?;
+        if !proxy.origin.is_secure {
+            return Ok(Box::pin(stream));
+        }
+        let name = proxy.origin.server_name()?;
+        let stream = self.http1.connect(name, stream);
+
+        Ok(Box::pin(stream.await.map_err(|_| IoError::Proxy)?))
+    }
+
+    /// Returns what to ask a SOCKS proxy for, in turn.
+    async fn targets(
+        &self,
+        origin: &Origin,
+        resolves: bool,
+    ) -> Result<Vec<TargetAddr<'static>>, IoError> {
+        let addresses = match origin.address() {
+            Some(address) => vec![address],
+            None if resolves => {
+                let name = origin.host.clone().into();
+                return Ok(vec![TargetAddr::Domain(name, origin.port)]);
+            }
+            None => self.resolver.resolve(&origin.host).await?,
+        };
+        let targets = addresses
+            .into_iter()
+            .map(|address| TargetAddr::Ip(SocketAddr::new(address, origin.port)));
+
+        Ok(targets.collect())
     }
 
     async fn dial(&self, origin: &Origin) -> Result<TcpStream, IoError> {

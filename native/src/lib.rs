@@ -40,12 +40,14 @@ mod http;
 mod origin;
 mod platform;
 mod pool;
+mod proxy;
 mod resolver;
 mod setup;
 mod snapshots;
 mod stream;
 mod subscription;
 mod tls;
+mod tunnel;
 mod websocket;
 
 pub use downlink_core::{

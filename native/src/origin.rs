@@ -34,6 +34,15 @@ impl Origin {
         self.host.parse().ok()
     }
 
+    /// Host and port, as they are asked of a proxy.
+    pub(crate) fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// Whom the certificate has to name.
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, IoError> {
         ServerName::try_from(self.host.clone()).map_err(|_| IoError::Url)

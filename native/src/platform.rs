@@ -5,7 +5,9 @@ use std::{error, fmt, io, net::IpAddr, sync::Arc, time::Duration};
 use downlink_core::{HttpRequest, Instant, IoError, WebSocketRequest};
 use downlink_driver::{Platform, Port};
 
-use crate::{clock, http::Http, resolver::Resolver, setup::Setup, websocket::WebSockets};
+use crate::{
+    clock, http::Http, proxy::Choice, resolver::Resolver, setup::Setup, websocket::WebSockets,
+};
 
 /// The [`Platform`] of servers, desktops and phones: tokio, hyper and rustls.
 ///
@@ -23,6 +25,7 @@ pub struct TokioPlatform {
 pub struct PlatformOptions {
     pub(crate) authorities: Vec<Vec<u8>>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) proxy: Choice,
     pub(crate) resolver: Resolver,
     pub(crate) user_agent: Option<String>,
 }
@@ -77,6 +80,25 @@ impl PlatformOptions {
         self
     }
 
+    /// Goes through this proxy to every host: an absolute URL of scheme `http`, `https`, `socks5` or `socks5h` (the proxy
+    /// resolves names), with user and password where it wants them. The environment does not count then, nor `NO_PROXY`.
+    ///
+    /// By default, `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured (also in lower case; `HTTP_PROXY` not
+    /// where `REQUEST_METHOD` is set, as it is for CGI programs), on macOS and Windows also the system's settings.
+    ///
+    /// Everything goes through a tunnel (`CONNECT`), also what is not encrypted: so the proxy has to allow it for the server's
+    /// port. A proxy that cannot be used fails with [`IoError::Proxy`] or [`IoError::ProxyCredentials`].
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Choice::Through(url.into());
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = Choice::Straight;
+        self
+    }
+
     /// Asks `resolve` for the addresses of a host's name, the preferred first, instead of the system's resolver. The names of
     /// proxies are asked here too.
     pub fn resolver<F, R>(mut self, resolve: F) -> Self
@@ -101,7 +123,7 @@ impl fmt::Debug for TokioPlatform {
     }
 }
 
-/// Leaves out the values of headers, which may hold a token.
+/// Leaves out the values of headers and the proxy's URL, which may hold a token or password.
 impl fmt::Debug for PlatformOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.headers.iter().map(|(name, _)| name);
@@ -109,6 +131,7 @@ impl fmt::Debug for PlatformOptions {
         f.debug_struct("PlatformOptions")
             .field("authorities", &self.authorities.len())
             .field("headers", &names.collect::<Vec<_>>())
+            .field("proxy", &self.proxy)
             .field("user_agent", &self.user_agent)
             .finish()
     }
@@ -122,6 +145,8 @@ pub enum PlatformError {
     Certificate,
     /// No header can have this name, or the value given for it.
     Header(String),
+    /// The proxy's URL cannot be used.
+    Proxy,
     /// The TLS library refuses to start.
     Tls(String),
 }
@@ -133,6 +158,9 @@ impl fmt::Display for PlatformError {
                 f.write_str("not a certificate: give one in DER, or any number in PEM")
             }
             Self::Header(name) => write!(f, "the header {name:?} or its value cannot be sent"),
+            Self::Proxy => f.write_str(
+                "the proxy's URL cannot be used: give one like http://user:password@host:3128 or socks5h://host:1080",
+            ),
             Self::Tls(why) => write!(f, "the TLS library refuses to start: {why}"),
         }
     }

@@ -11,6 +11,7 @@ use http::{
 use crate::{
     connector::Connector,
     platform::{PlatformError, PlatformOptions},
+    proxy::Proxies,
     tls,
 };
 
@@ -30,10 +31,11 @@ impl Setup {
                 HeaderName::from_str(name).map_err(|_| PlatformError::Header(name.clone()))?;
             headers.insert(key, parse(name, value)?);
         }
+        let proxies = Proxies::new(&options.proxy)?;
         let tls = tls::client_config(&options.authorities)?;
 
         Ok(Self {
-            connector: Connector::new(options.resolver.clone(), &tls),
+            connector: Connector::new(options.resolver.clone(), proxies, &tls),
             headers,
         })
     }

@@ -1,5 +1,7 @@
 //! HTTP/2: over TLS wherever the server chooses it, and many streams on one connection.
 
+mod secure;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
@@ -10,10 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use downlink::{
-    Client, Delivery, PlatformOptions, Start, State, Subscription, TokioPlatform, TransportKind,
-};
-use downlink_server::{Config, Listening, Server, Tls};
+use downlink::{Client, PlatformOptions, Start, State, TokioPlatform, TransportKind};
 use downlink_tests::{
     server::TestServer,
     stage::{PATIENCE, Received},
@@ -28,6 +27,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
+
+use crate::secure::{Secure, next};
 
 #[tokio::test]
 async fn each_transport_of_http_receives_over_http2() -> Result<()> {
@@ -69,8 +70,8 @@ async fn each_transport_of_http_receives_over_http2() -> Result<()> {
 
 #[tokio::test]
 async fn streams_of_many_clients_share_one_connection() -> Result<()> {
-    let secure = Secure::start().await?;
-    let platform = secure.platform()?;
+    let secure = Secure::start("localhost").await?;
+    let platform = platform(&secure)?;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         let client = Client::builder(secure.url())
@@ -104,9 +105,9 @@ async fn streams_of_many_clients_share_one_connection() -> Result<()> {
 
 #[tokio::test]
 async fn a_websocket_has_a_connection_of_its_own_beside_http2() -> Result<()> {
-    let secure = Secure::start().await?;
+    let secure = Secure::start("localhost").await?;
     let client = Client::builder(secure.url())
-        .platform(&secure.platform()?)
+        .platform(&platform(&secure)?)
         .connect()?;
     let mut events = client.subscribe("room", Start::Earliest);
     let climbed = async {
@@ -153,58 +154,10 @@ async fn a_connection_that_the_server_closed_is_replaced() -> Result<()> {
 
 const CLIENTS: u64 = 12;
 
-async fn next(events: &mut Subscription) -> Result<String> {
-    let delivery = timeout(PATIENCE, events.next())
-        .await
-        .context("no event came")?;
-    match delivery.context("the subscription ended")?? {
-        Delivery::Event(event) => Ok(String::from_utf8(event.data.to_vec())?),
-        Delivery::Gap(gap) => anyhow::bail!("a gap: {}", gap.why),
-    }
-}
+fn platform(secure: &Secure) -> Result<TokioPlatform> {
+    let options = PlatformOptions::default().ca(secure.certificate());
 
-/// The server behind TLS of its own.
-struct Secure {
-    server: Server,
-    listening: Listening,
-    certificate: String,
-}
-
-impl Secure {
-    async fn start() -> Result<Self> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-        let tls = Tls {
-            certificate: made.cert.pem().into(),
-            key: made.signing_key.serialize_pem().into(),
-        };
-        let server = Server::new(Config::default());
-        let any = (Ipv4Addr::LOCALHOST, 0).into();
-        let listening = server.listen(any, "/downlink", Some(tls)).await?;
-
-        Ok(Self {
-            server,
-            listening,
-            certificate: made.cert.pem(),
-        })
-    }
-
-    fn platform(&self) -> Result<TokioPlatform> {
-        let options = PlatformOptions::default().ca(self.certificate.as_str());
-
-        Ok(TokioPlatform::new(options)?)
-    }
-
-    fn publish(&self, channel: &str, data: &str) -> Result<String> {
-        let message = downlink_server::Message::new("msg", data.to_owned());
-
-        Ok(self.server.publish(channel, message)?)
-    }
-
-    fn url(&self) -> String {
-        let port = self.listening.address().port();
-
-        format!("https://localhost:{port}/downlink")
-    }
+    Ok(TokioPlatform::new(options)?)
 }
 
 /// A server that knows no TLS, and before it TLS that takes HTTP/2 only and counts connections.

@@ -39,6 +39,17 @@ pub(crate) fn browser() -> Result<()> {
     install("Chromium", &["chromium", "chromium-driver"])
 }
 
+/// Installs a proxy of each kind from Debian's packages.
+pub(crate) fn proxies() -> Result<()> {
+    if has("squid") && has("microsocks") {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!("squid and microsocks are missing: install them with your package manager");
+    }
+    install("Squid and microsocks", &["squid", "microsocks"])
+}
+
 /// Installs valgrind from Debian's packages.
 pub(crate) fn valgrind() -> Result<()> {
     if has("valgrind") {

@@ -14,6 +14,7 @@ use crate::{
 pub(crate) fn run_all() -> Result<()> {
     setup::wasm_target()?;
     setup::browser()?;
+    setup::proxies()?;
     run("formatting", &mut cargo(&["fmt", "--all", "--", "--check"]))?;
     run(
         "clippy",
@@ -54,6 +55,19 @@ pub(crate) fn run_all() -> Result<()> {
         ])
         .env("DOWNLINK_CONTRACT", contract)
         .env("DOWNLINK_PAGE", wasm::page()),
+    )?;
+    run(
+        "the proxies' tests",
+        &mut cargo(&[
+            "test",
+            "--locked",
+            "--package",
+            "downlink-tests",
+            "--test",
+            "proxies",
+            "--",
+            "--ignored",
+        ]),
     )?;
     println!("==> the budget of an event");
     bench::check_budget()?;
