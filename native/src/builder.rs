@@ -52,6 +52,13 @@ impl Builder {
         self
     }
 
+    /// Whether to keep the cookies that servers set, and to bring them back with requests and upgrades; false by default. See
+    /// [`PlatformOptions::cookies`].
+    pub fn cookies(mut self, are_kept: bool) -> Self {
+        self.options = self.options.cookies(are_kept);
+        self
+    }
+
     /// Sends this header with every request and upgrade.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options = self.options.header(name, value);

@@ -44,8 +44,13 @@ impl Http {
         let origin = Origin::of(&call.url)?;
         let pool = self.pool(request.reuse);
         let exchange = pool
-            .send(&origin, &call, request.reuse == Reuse::Apart)
+            .send(
+                &origin,
+                &self.setup.dress(&call)?,
+                request.reuse == Reuse::Apart,
+            )
             .await?;
+        self.setup.learn(&call.url, exchange.answer.headers());
 
         port.opened(head(&exchange.answer)).await;
         let mut body = exchange.answer.into_body();

@@ -35,6 +35,7 @@ mod client;
 mod clock;
 mod connection;
 mod connector;
+mod cookies;
 mod failure;
 mod http;
 mod origin;

@@ -24,6 +24,7 @@ pub struct TokioPlatform {
 #[must_use]
 pub struct PlatformOptions {
     pub(crate) authorities: Vec<Vec<u8>>,
+    pub(crate) cookies: bool,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) proxy: Choice,
     pub(crate) resolver: Resolver,
@@ -71,6 +72,14 @@ impl PlatformOptions {
     /// Trusts this certificate authority too: one certificate in DER, or any number in PEM.
     pub fn ca(mut self, certificates: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(certificates.into());
+        self
+    }
+
+    /// Whether to keep the cookies that servers set, and to bring them back with requests and upgrades, as RFC 6265 has it; false
+    /// by default. At most 64 of at most 4 KiB each, in memory; what comes when it is full is not kept. A cookie that the
+    /// application sends in a header counts more.
+    pub fn cookies(mut self, are_kept: bool) -> Self {
+        self.cookies = are_kept;
         self
     }
 
@@ -130,6 +139,7 @@ impl fmt::Debug for PlatformOptions {
 
         f.debug_struct("PlatformOptions")
             .field("authorities", &self.authorities.len())
+            .field("cookies", &self.cookies)
             .field("headers", &names.collect::<Vec<_>>())
             .field("proxy", &self.proxy)
             .field("user_agent", &self.user_agent)

@@ -8,8 +8,12 @@ use http::{
     header::{ACCEPT, COOKIE, USER_AGENT},
 };
 
+use url::Url;
+
 use crate::{
+    call::Call,
     connector::Connector,
+    cookies::Jar,
     platform::{PlatformError, PlatformOptions},
     proxy::Proxies,
     tls,
@@ -18,6 +22,7 @@ use crate::{
 pub(crate) struct Setup {
     pub(crate) connector: Connector,
     headers: HeaderMap,
+    jar: Option<Jar>,
 }
 
 impl Setup {
@@ -37,6 +42,7 @@ impl Setup {
         Ok(Self {
             connector: Connector::new(options.resolver.clone(), proxies, &tls),
             headers,
+            jar: options.cookies.then(Jar::default),
         })
     }
 
@@ -57,6 +63,25 @@ impl Setup {
         headers.extend(replaced);
 
         Ok(headers)
+    }
+
+    /// Returns `call` as it is sent: with the cookies that its server has set.
+    pub(crate) fn dress(&self, call: &Call) -> Result<Call, IoError> {
+        let mut call = call.clone();
+        if let Some(jar) = &self.jar
+            && let Some(cookies) = jar.cookies(&call.url, &call.headers)
+        {
+            add_cookies(&mut call.headers, cookies.as_bytes())?;
+        }
+
+        Ok(call)
+    }
+
+    /// Takes from an answer of `url` what later requests bring back.
+    pub(crate) fn learn(&self, url: &Url, answer: &HeaderMap) {
+        if let Some(jar) = &self.jar {
+            jar.learn(url, answer);
+        }
     }
 }
 

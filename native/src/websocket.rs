@@ -52,7 +52,7 @@ impl WebSockets {
         port: &mut Port,
     ) -> Result<Option<u16>, IoError> {
         let key = generate_key();
-        let call = self.call(&request, &key)?;
+        let call = self.setup.dress(&self.call(&request, &key)?)?;
         let origin = Origin::of(&call.url)?;
         let line = self
             .setup
@@ -63,6 +63,7 @@ impl WebSockets {
         let answer = single.send(&call).await.map_err(|failure| match failure {
             Failure::Sent(error) | Failure::Unsent(error) => error,
         })?;
+        self.setup.learn(&call.url, answer.headers());
         let head = head(&answer);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             port.opened(head).await;
