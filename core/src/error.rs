@@ -91,7 +91,11 @@ impl Reason {
             | Self::Foreign
             | Self::TooLarge
             | Self::Io(
-                IoError::Malformed | IoError::ProxyCredentials | IoError::Tls | IoError::Url,
+                IoError::Malformed
+                | IoError::ProxyCredentials
+                | IoError::Redirect
+                | IoError::Tls
+                | IoError::Url,
             ) => true,
             Self::Status(status) => {
                 (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)

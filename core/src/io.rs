@@ -133,6 +133,8 @@ pub enum IoError {
     Proxy,
     /// The proxy wants credentials, or others.
     ProxyCredentials,
+    /// The server redirects too far: to another host, out of TLS, in circles, or a `POST` without its body.
+    Redirect,
     /// A message or head is larger than allowed.
     TooLarge,
     /// TLS failed: certificate or handshake.
@@ -154,6 +156,9 @@ impl fmt::Display for IoError {
             }
             Self::ProxyCredentials => {
                 "the proxy does not take these credentials: give user and password in the proxy's URL"
+            }
+            Self::Redirect => {
+                "the server redirects to another host, or too often: give the URL where it is, after checking who says so"
             }
             Self::TooLarge => "the message is too large",
             Self::Tls => "TLS failed: the certificate is not trusted, or the handshake broke",

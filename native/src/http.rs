@@ -7,15 +7,22 @@ use downlink_core::{Head, HttpRequest, IoError, Method, Payload, Reuse};
 use downlink_driver::Port;
 use http::Response;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use url::Url;
 
-use crate::{call::Call, failure, origin::Origin, pool::Pool, setup::Setup};
+use crate::{
+    call::Call,
+    failure,
+    origin::Origin,
+    pool::{Exchange, Pool},
+    redirect::Redirects,
+    setup::Setup,
+};
 
 /// Makes requests on pooled connections, until one has to be fresh: then the pool is left behind as a whole, because what
 /// killed one connection may have killed them all.
 ///
-/// Redirects are answers like others: following them would hand the application's headers, and its token, to a server that
+/// Redirects are followed where the host stays: elsewhere, the application's headers, and its token, would go to a server that
 /// it did not name.
 pub(crate) struct Http {
     setup: Arc<Setup>,
@@ -35,22 +42,27 @@ impl Http {
         request: HttpRequest,
         port: &mut Port,
     ) -> Result<(), IoError> {
-        let call = Call {
+        let url = Url::parse(&request.url).map_err(|_| IoError::Url)?;
+        let mut call = Call {
             method: into_method(request.method),
-            url: Url::parse(&request.url).map_err(|_| IoError::Url)?,
-            headers: self.setup.headers(&request.headers)?,
+            headers: self.setup.headers(&url, &request.headers)?,
+            url,
             body: Bytes::from_owner(request.body),
         };
-        let origin = Origin::of(&call.url)?;
         let pool = self.pool(request.reuse);
-        let exchange = pool
-            .send(
-                &origin,
-                &self.setup.dress(&call)?,
-                request.reuse == Reuse::Apart,
-            )
-            .await?;
-        self.setup.learn(&call.url, exchange.answer.headers());
+        let is_apart = request.reuse == Reuse::Apart;
+        let mut redirects = Redirects::default();
+        let (origin, exchange) = loop {
+            let origin = Origin::of(&call.url)?;
+            let dressed = self.setup.dress(&call)?;
+            let exchange = pool.send(&origin, &dressed, is_apart).await?;
+            self.setup.learn(&call.url, exchange.answer.headers());
+            match redirects.next(&call, &exchange.answer)? {
+                None => break (origin, exchange),
+                Some(next) => call = next,
+            }
+            skip(&pool, &origin, exchange).await;
+        };
 
         port.opened(head(&exchange.answer)).await;
         let mut body = exchange.answer.into_body();
@@ -76,6 +88,18 @@ impl Http {
     }
 }
 
+/// Reads on until the connection can carry another request, if that is soon.
+async fn skip(pool: &Pool, origin: &Origin, exchange: Exchange) {
+    let body = exchange.answer.into_body();
+    let is_short = body
+        .size_hint()
+        .exact()
+        .is_some_and(|length| length <= MAX_SKIP);
+    if is_short && body.collect().await.is_ok() {
+        pool.give_back(origin, exchange.hold).await;
+    }
+}
+
 /// Returns what the core sees of an answer's head.
 pub(crate) fn head(answer: &Response<Incoming>) -> Head {
     let headers = answer.headers().iter().map(|(name, value)| {
@@ -97,3 +121,6 @@ fn into_method(method: Method) -> http::Method {
         Method::Post => http::Method::POST,
     }
 }
+
+/// Of a redirect's body, which nobody reads.
+const MAX_SKIP: u64 = 16 << 10;

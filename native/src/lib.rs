@@ -42,6 +42,7 @@ mod origin;
 mod platform;
 mod pool;
 mod proxy;
+mod redirect;
 mod resolver;
 mod setup;
 mod snapshots;

@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use downlink_core::IoError;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT, COOKIE, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, COOKIE, USER_AGENT},
 };
+use percent_encoding::percent_decode_str;
 
 use url::Url;
 
@@ -48,8 +50,15 @@ impl Setup {
 
     /// Returns all headers of a request. Where one of its `own` stands for the application's of the same name, cookies are of
     /// both.
-    pub(crate) fn headers(&self, own: &[(String, String)]) -> Result<HeaderMap, IoError> {
+    pub(crate) fn headers(
+        &self,
+        url: &Url,
+        own: &[(String, String)],
+    ) -> Result<HeaderMap, IoError> {
         let mut headers = self.headers.clone();
+        if !url.username().is_empty() || url.password().is_some() {
+            headers.entry(AUTHORIZATION).or_insert(basic(url)?);
+        }
         let mut replaced = HeaderMap::new();
         for (name, value) in own {
             let name = HeaderName::from_str(name).map_err(|_| IoError::Url)?;
@@ -83,6 +92,15 @@ impl Setup {
             jar.learn(url, answer);
         }
     }
+}
+
+/// Returns user and password of a URL, as RFC 7617 has them.
+fn basic(url: &Url) -> Result<HeaderValue, IoError> {
+    let user: Vec<u8> = percent_decode_str(url.username()).collect();
+    let word: Vec<u8> = percent_decode_str(url.password().unwrap_or_default()).collect();
+    let pair = BASE64_STANDARD.encode([&user[..], b":", &word].concat());
+
+    parse(AUTHORIZATION.as_str(), &format!("Basic {pair}")).map_err(|_| IoError::Url)
 }
 
 /// Adds to what the `Cookie` header has.

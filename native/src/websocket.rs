@@ -9,8 +9,11 @@ use futures_util::{
     future::{Either, select},
     stream::{SplitSink, SplitStream},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hyper::upgrade::{self, Upgraded};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::{
+    body::Incoming,
+    upgrade::{self, Upgraded},
+};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -29,6 +32,7 @@ use crate::{
     failure,
     http::head,
     origin::Origin,
+    redirect::Redirects,
     setup::Setup,
 };
 
@@ -52,18 +56,8 @@ impl WebSockets {
         port: &mut Port,
     ) -> Result<Option<u16>, IoError> {
         let key = generate_key();
-        let call = self.setup.dress(&self.call(&request, &key)?)?;
-        let origin = Origin::of(&call.url)?;
-        let line = self
-            .setup
-            .connector
-            .connect(&origin, Versions::Http1)
-            .await?;
-        let mut single = Single::open(line.stream).await?;
-        let answer = single.send(&call).await.map_err(|failure| match failure {
-            Failure::Sent(error) | Failure::Unsent(error) => error,
-        })?;
-        self.setup.learn(&call.url, answer.headers());
+        // What the answer comes on has to live until the upgrade is done.
+        let (answer, _single) = self.ask(self.call(&request, &key)?).await?;
         let head = head(&answer);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             port.opened(head).await;
@@ -92,8 +86,32 @@ impl WebSockets {
         }
     }
 
+    /// Asks for the upgrade, on a new connection for each redirect.
+    async fn ask(&self, mut call: Call) -> Result<(Response<Incoming>, Single), IoError> {
+        let mut redirects = Redirects::default();
+        loop {
+            let origin = Origin::of(&call.url)?;
+            let connector = &self.setup.connector;
+            let line = connector.connect(&origin, Versions::Http1).await?;
+            let mut single = Single::open(line.stream).await?;
+            let dressed = self.setup.dress(&call)?;
+            let answer = single
+                .send(&dressed)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::Sent(error) | Failure::Unsent(error) => error,
+                })?;
+            self.setup.learn(&call.url, answer.headers());
+            match redirects.next(&call, &answer)? {
+                None => return Ok((answer, single)),
+                Some(next) => call = next,
+            }
+        }
+    }
+
     fn call(&self, request: &WebSocketRequest, key: &str) -> Result<Call, IoError> {
-        let mut headers = self.setup.headers(&request.headers)?;
+        let url = Url::parse(&request.url).map_err(|_| IoError::Url)?;
+        let mut headers = self.setup.headers(&url, &request.headers)?;
         let protocols = request.protocols.join(", ");
         insert(&mut headers, "connection", "Upgrade")?;
         insert(&mut headers, "upgrade", "websocket")?;
@@ -105,7 +123,7 @@ impl WebSockets {
 
         Ok(Call {
             method: Method::GET,
-            url: Url::parse(&request.url).map_err(|_| IoError::Url)?,
+            url,
             headers,
             body: Bytes::new(),
         })

@@ -69,6 +69,11 @@ impl Scripted {
         }
     }
 
+    #[allow(dead_code, reason = "not every test stands something before it")]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU16, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -177,10 +177,19 @@ fn open(folder: &Path) -> Result<()> {
     Ok(fs::set_permissions(folder, Permissions::from_mode(0o777))?)
 }
 
+/// Returns a port below those that the system gives to whoever asks for any.
 async fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(process::id() % 9_000)?;
+    for _ in 0..1_000 {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = (Ipv4Addr::LOCALHOST, 20_000 + next % 10_000).into();
+        if TcpListener::bind(address).await.is_ok() {
+            return Ok(address);
+        }
+    }
 
-    Ok(listener.local_addr()?)
+    bail!("no port is free")
 }
 
 /// A host that can only be found by way of Squid.
