@@ -4,11 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use downlink_core::IoError;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_socks::TargetAddr;
 
 use crate::{
+    dial::dial,
     origin::Origin,
     proxy::{Kind, Proxies, Proxy},
     resolver::Resolver,
@@ -80,7 +80,7 @@ impl Connector {
 
     async fn reach(&self, origin: &Origin) -> Result<Stream, IoError> {
         let Some(proxy) = self.proxies.before(origin) else {
-            return Ok(Box::pin(self.dial(origin).await?));
+            return Ok(Box::pin(dial(&self.resolver, origin).await?));
         };
 
         match &proxy.kind {
@@ -107,7 +107,9 @@ impl Connector {
     }
 
     async fn reach_proxy(&self, proxy: &Proxy) -> Result<Stream, IoError> {
-        let stream = self.dial(&proxy.origin).await.map_err(|_| IoError::Proxy)?;
+        let stream = dial(&self.resolver, &proxy.origin)
+            .await
+            .map_err(|_| IoError::Proxy)?;
         if !proxy.origin.is_secure {
             return Ok(Box::pin(stream));
         }
@@ -136,25 +138,6 @@ impl Connector {
             .map(|address| TargetAddr::Ip(SocketAddr::new(address, origin.port)));
 
         Ok(targets.collect())
-    }
-
-    async fn dial(&self, origin: &Origin) -> Result<TcpStream, IoError> {
-        let addresses = match origin.address() {
-            Some(address) => vec![address],
-            None => self.resolver.resolve(&origin.host).await?,
-        };
-        let mut failure = IoError::Dns;
-        for address in addresses {
-            match TcpStream::connect((address, origin.port)).await {
-                Ok(stream) => {
-                    let _is_slower = stream.set_nodelay(true);
-                    return Ok(stream);
-                }
-                Err(_) => failure = IoError::Connect,
-            }
-        }
-
-        Err(failure)
     }
 }
 

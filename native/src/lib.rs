@@ -36,6 +36,7 @@ mod clock;
 mod connection;
 mod connector;
 mod cookies;
+mod dial;
 mod failure;
 mod http;
 mod origin;
