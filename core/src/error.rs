@@ -107,6 +107,7 @@ impl Reason {
                 IoError::Connect
                 | IoError::Cut
                 | IoError::Dns
+                | IoError::Endpoint
                 | IoError::Hidden
                 | IoError::Proxy
                 | IoError::TooLarge,

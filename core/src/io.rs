@@ -125,6 +125,8 @@ pub enum IoError {
     Cut,
     /// The host's name has no address.
     Dns,
+    /// The application gave no URL for this attempt, or none that can be used.
+    Endpoint,
     /// The platform does not say (a browser never does).
     Hidden,
     /// The answer is not HTTP, or not a WebSocket.
@@ -149,6 +151,7 @@ impl fmt::Display for IoError {
             Self::Connect => "no connection to the server's address",
             Self::Cut => "the connection was cut",
             Self::Dns => "the host's name cannot be resolved",
+            Self::Endpoint => "the application's URL provider failed, or gave no absolute URL",
             Self::Hidden => "the connection failed",
             Self::Malformed => "the answer is no HTTP",
             Self::Proxy => {

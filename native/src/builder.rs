@@ -11,6 +11,8 @@ use url::Url;
 
 use crate::{
     Client, client,
+    directed::Directed,
+    endpoints::{Endpoints, Provider, Source},
     platform::{PlatformError, PlatformOptions, TokioPlatform},
 };
 
@@ -19,6 +21,8 @@ use crate::{
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct Builder {
     url: String,
+    endpoints: Vec<String>,
+    provider: Option<Provider>,
     protocol: Arc<dyn Protocol>,
     transports: Vec<TransportKind>,
     opening: bool,
@@ -34,6 +38,8 @@ impl Builder {
     pub(crate) fn new(url: String) -> Self {
         Self {
             url,
+            endpoints: Vec::new(),
+            provider: None,
             protocol: Arc::new(Downlink),
             transports: TransportKind::ALL.into(),
             opening: true,
@@ -44,6 +50,34 @@ impl Builder {
             options: PlatformOptions::default(),
             platform: None,
         }
+    }
+
+    /// Further URLs of the same service. Where a round of attempts fails, the next round goes to the next URL, in turn, after
+    /// the usual pause; the builder's own is the first. A connection that is lost is first made again where it was. A server
+    /// that answers and is no such service ends the client, as with one URL.
+    ///
+    /// What the protocol adds to the URL, it adds to each. Where the URL has a placeholder in its path, that path is used
+    /// everywhere.
+    pub fn endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.endpoints = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks `provide` for the URL before each new connection and each further round of attempts, for example because it
+    /// carries a ticket that lives for a minute. While a connection lives, and when it moves to another transport, its URL
+    /// stays.
+    ///
+    /// The builder's own URL only names the service then, and [`Builder::endpoints`] does not count. An error, or what is no
+    /// URL, fails all attempts of the round with [`IoError::Endpoint`](crate::IoError::Endpoint), and it is asked again after
+    /// the usual pause. It has as long as an attempt has; then its future is dropped.
+    pub fn url_provider<F, R, E>(mut self, provide: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn error::Error + Send + Sync>>,
+    {
+        self.provider = Some(Provider::new(provide));
+        self
     }
 
     /// Trusts this certificate authority too: one or more certificates in PEM.
@@ -139,6 +173,16 @@ impl Builder {
     pub fn connect(self) -> Result<Client, BuildError> {
         Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let url = normalize(&self.url)?;
+        let source = match self.provider {
+            Some(provider) => Some(Source::Provider(provider)),
+            None if self.endpoints.is_empty() => None,
+            None => {
+                let others = self.endpoints.iter().map(|url| normalize(url));
+                let all: Result<_, _> = [Ok(url.clone())].into_iter().chain(others).collect();
+                Some(Source::List(all?))
+            }
+        };
+        let endpoints = source.map(|source| Arc::new(Endpoints::new(url.clone(), source)));
         if self.transports.is_empty() {
             return Err(BuildError::NoTransport);
         }
@@ -163,6 +207,11 @@ impl Builder {
             config.queue_count = count;
             config.queue_bytes = bytes;
         }
+
+        let platform = Directed {
+            platform,
+            endpoints,
+        };
 
         Ok(client::spawn(config, platform, seed))
     }
@@ -207,7 +256,7 @@ impl error::Error for BuildError {
     }
 }
 
-fn normalize(url: &str) -> Result<String, BuildError> {
+pub(crate) fn normalize(url: &str) -> Result<Url, BuildError> {
     let url = match url.split_once("://") {
         Some(("ws", rest)) => format!("http://{rest}"),
         Some(("wss", rest)) => format!("https://{rest}"),
@@ -219,5 +268,5 @@ fn normalize(url: &str) -> Result<String, BuildError> {
     }
     url.set_fragment(None);
 
-    Ok(url.into())
+    Ok(url)
 }

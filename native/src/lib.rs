@@ -37,6 +37,8 @@ mod connection;
 mod connector;
 mod cookies;
 mod dial;
+mod directed;
+mod endpoints;
 mod failure;
 mod http;
 mod origin;
