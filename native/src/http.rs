@@ -80,6 +80,8 @@ impl Http {
     fn pool(&self, reuse: Reuse) -> Arc<Pool> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         match reuse {
+            // Those that ask for it at once are content with the same.
+            Reuse::Fresh if !pool.is_used() => {}
             Reuse::Any | Reuse::Apart => {}
             Reuse::Fresh => *pool = Arc::new(Pool::new(self.setup.connector.clone())),
         }

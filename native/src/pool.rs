@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use downlink_core::IoError;
 use http::Response;
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     call::Call,
@@ -22,6 +25,7 @@ use crate::{
 pub(crate) struct Pool {
     connector: Connector,
     places: Mutex<BTreeMap<Origin, Arc<Place>>>,
+    is_used: AtomicBool,
 }
 
 /// What leads to one origin.
@@ -57,7 +61,13 @@ impl Pool {
         Self {
             connector,
             places: Mutex::default(),
+            is_used: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it has had a connection.
+    pub(crate) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
     }
 
     /// Sends a request; where `is_apart`, not on a connection that waits for others.
@@ -113,7 +123,8 @@ impl Pool {
         }
         let mut turn = None;
         if origin.is_secure && !place.held().has_chosen_http1 {
-            turn = Some(place.turn.lock().await);
+            // Who is at it may never get through.
+            turn = timeout(PATIENCE, place.turn.lock()).await.ok();
             if let Some(hold) = place.held().find(is_apart) {
                 return Ok((hold, false));
             }
@@ -122,6 +133,7 @@ impl Pool {
             }
         }
         let line = self.connector.connect(origin, Versions::Any).await?;
+        self.is_used.store(true, Ordering::Relaxed);
         let hold = if line.is_http2 {
             let shared = Shared::open(line.stream).await?;
             place.held().shared.push(shared.clone());
@@ -180,6 +192,9 @@ impl Held {
         }
     }
 }
+
+/// For somebody else's handshake; longer than most take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// For each origin.
 const MAX_IDLE: usize = 32;

@@ -3,9 +3,15 @@
 
 mod shared;
 
+use std::net::Ipv4Addr;
+
 use downlink::{IoError, PlatformOptions, TokioPlatform};
 use downlink_core::{HttpRequest, Method, Payload, Reuse};
 use downlink_driver::contract::Exchange;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
 use crate::shared::Shared;
 
@@ -24,6 +30,52 @@ async fn requests_that_come_at_once_share_one_connection() {
 
     assert_eq!(server.connections(), 1);
     assert_eq!(server.streams(), 20);
+}
+
+#[tokio::test]
+async fn fresh_requests_that_come_at_once_share_one_connection_too() {
+    let server = Shared::start(None).await;
+    let platform = platform(&server);
+    let mut before = Exchange::http(&platform, get(&server, "/short", Reuse::Any));
+    before.head().await.unwrap();
+    let mut exchanges: Vec<_> = (0..4)
+        .map(|_| Exchange::http(&platform, get(&server, "/stream", Reuse::Fresh)))
+        .collect();
+
+    let heads = exchanges.iter_mut().map(|exchange| exchange.head());
+    for head in futures_util::future::join_all(heads).await {
+        assert_eq!(head.unwrap().status, 200);
+    }
+
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_does_not_hold_up_the_next() {
+    let server = Shared::start(None).await;
+    let platform = platform(&server);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!(
+        "https://localhost:{}/short",
+        listener.local_addr().unwrap().port()
+    );
+    let upstream = server.address();
+    let accepting = tokio::spawn(async move {
+        let (_hangs, _) = listener.accept().await.unwrap();
+        let (mut down, _) = listener.accept().await.unwrap();
+        let mut up = TcpStream::connect(upstream).await.unwrap();
+        let _left = copy_bidirectional(&mut down, &mut up).await;
+    });
+    let mut first = get(&server, "/short", Reuse::Any);
+    first.url = url;
+    let mut hanging = Exchange::http(&platform, first.clone());
+    let mut next = Exchange::http(&platform, first);
+
+    let head = async { next.head().await.unwrap().status };
+    let head = hanging.is_silent_while(head).await.unwrap();
+
+    assert_eq!(head, 200);
+    accepting.abort();
 }
 
 #[tokio::test]
