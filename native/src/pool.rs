@@ -102,7 +102,8 @@ impl Pool {
         else {
             return;
         };
-        if single.settle().await {
+        // A server may answer before it has read all.
+        if timeout(SETTLE, single.settle()).await == Ok(true) {
             let place = self.place(origin);
             let mut held = place.held();
             if held.idle.len() < MAX_IDLE {
@@ -195,6 +196,9 @@ impl Held {
 
 /// For somebody else's handshake; longer than most take.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The answer's end is not told before this is over.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// For each origin.
 const MAX_IDLE: usize = 32;
