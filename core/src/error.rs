@@ -96,7 +96,13 @@ impl Reason {
             Self::Malformed
             | Self::Foreign
             | Self::TooLarge
-            | Self::Io(IoError::Tls | IoError::Url | IoError::Malformed) => true,
+            | Self::Io(
+                IoError::Malformed
+                | IoError::ProxyCredentials
+                | IoError::Redirect
+                | IoError::Tls
+                | IoError::Url,
+            ) => true,
             Self::Status(status) => {
                 (300..500).contains(status) && !matches!(status, 408 | 421 | 425 | 429)
             }
@@ -109,7 +115,9 @@ impl Reason {
                 IoError::Connect
                 | IoError::Cut
                 | IoError::Dns
+                | IoError::Endpoint
                 | IoError::Hidden
+                | IoError::Proxy
                 | IoError::TooLarge,
             )
             | Self::Late

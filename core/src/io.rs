@@ -125,10 +125,18 @@ pub enum IoError {
     Cut,
     /// The host's name has no address.
     Dns,
+    /// The application gave no URL for this attempt, or none that can be used.
+    Endpoint,
     /// The platform does not say (a browser never does).
     Hidden,
     /// The answer is not HTTP, or not a WebSocket.
     Malformed,
+    /// The proxy cannot be reached, or does not let this connection through.
+    Proxy,
+    /// The proxy wants credentials, or others.
+    ProxyCredentials,
+    /// The server redirects too far: to another host, out of TLS, in circles, or a `POST` without its body.
+    Redirect,
     /// A message or head is larger than allowed.
     TooLarge,
     /// TLS failed: certificate or handshake.
@@ -143,8 +151,18 @@ impl fmt::Display for IoError {
             Self::Connect => "no connection to the server's address",
             Self::Cut => "the connection was cut",
             Self::Dns => "the host's name cannot be resolved",
+            Self::Endpoint => "the application's URL provider failed, or gave no absolute URL",
             Self::Hidden => "the connection failed",
             Self::Malformed => "the answer is no HTTP",
+            Self::Proxy => {
+                "the proxy cannot be reached, or does not let this connection through: check its address and rules, or go without"
+            }
+            Self::ProxyCredentials => {
+                "the proxy does not take these credentials: give user and password in the proxy's URL"
+            }
+            Self::Redirect => {
+                "the server redirects to another host, or too often: give the URL where it is, after checking who says so"
+            }
             Self::TooLarge => "the message is too large",
             Self::Tls => "TLS failed: the certificate is not trusted, or the handshake broke",
             Self::Url => "the URL cannot be used",

@@ -7,9 +7,12 @@ use downlink_core::{
     protocol::{Downlink, Protocol},
 };
 use tokio::runtime::Handle;
+use url::Url;
 
 use crate::{
     Client, client,
+    directed::Directed,
+    endpoints::{Endpoints, Provider, Source},
     platform::{PlatformError, PlatformOptions, TokioPlatform},
 };
 
@@ -18,6 +21,8 @@ use crate::{
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct Builder {
     url: String,
+    endpoints: Vec<String>,
+    provider: Option<Provider>,
     protocol: Arc<dyn Protocol>,
     transports: Vec<TransportKind>,
     opening: bool,
@@ -30,13 +35,16 @@ pub struct Builder {
     overflow: Overflow,
     echo: bool,
     member: Option<Arc<str>>,
-    platform: PlatformOptions,
+    options: PlatformOptions,
+    platform: Option<TokioPlatform>,
 }
 
 impl Builder {
     pub(crate) fn new(url: String) -> Self {
         Self {
             url,
+            endpoints: Vec::new(),
+            provider: None,
             protocol: Arc::new(Downlink),
             transports: TransportKind::ALL.into(),
             opening: true,
@@ -49,19 +57,75 @@ impl Builder {
             overflow: Overflow::default(),
             echo: true,
             member: None,
-            platform: PlatformOptions::default(),
+            options: PlatformOptions::default(),
+            platform: None,
         }
+    }
+
+    /// Further URLs of the same service. Where a round of attempts fails, the next round goes to the next URL, in turn, after
+    /// the usual pause; the builder's own is the first. A connection that is lost is first made again where it was. A server
+    /// that answers and is no such service ends the client, as with one URL.
+    ///
+    /// What the protocol adds to the URL, it adds to each. Where the URL has a placeholder in its path, that path is used
+    /// everywhere.
+    pub fn endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.endpoints = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Asks `provide` for the URL before each new connection and each further round of attempts, for example because it
+    /// carries a ticket that lives for a minute. While a connection lives, and when it moves to another transport, its URL
+    /// stays.
+    ///
+    /// The builder's own URL only names the service then, and [`Builder::endpoints`] does not count. An error, or what is no
+    /// URL, fails all attempts of the round with [`IoError::Endpoint`](crate::IoError::Endpoint), and it is asked again after
+    /// the usual pause. It has as long as an attempt has; then its future is dropped.
+    pub fn url_provider<F, R, E>(mut self, provide: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn error::Error + Send + Sync>>,
+    {
+        self.provider = Some(Provider::new(provide));
+        self
     }
 
     /// Trusts this certificate authority too: one or more certificates in PEM.
     pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.platform = self.platform.ca(pem);
+        self.options = self.options.ca(pem);
+        self
+    }
+
+    /// Whether to keep the cookies that servers set, and to bring them back with requests and upgrades; false by default. See
+    /// [`PlatformOptions::cookies`].
+    pub fn cookies(mut self, are_kept: bool) -> Self {
+        self.options = self.options.cookies(are_kept);
         self
     }
 
     /// Sends this header with every request and upgrade.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.platform = self.platform.header(name, value);
+        self.options = self.options.header(name, value);
+        self
+    }
+
+    /// Goes through this proxy to every host, for example `http://user:password@proxy.example:3128` or
+    /// `socks5h://proxy.example:1080`; those of the environment or system by default. See [`PlatformOptions::proxy`].
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.options = self.options.proxy(url);
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.options = self.options.no_proxy();
+        self
+    }
+
+    /// Uses this platform, and shares its connections with the other clients that do: over HTTP/2, all of them ride on one.
+    /// Its options count then, not those of this builder.
+    pub fn platform(mut self, platform: &TokioPlatform) -> Self {
+        self.platform = Some(platform.clone());
         self
     }
 
@@ -151,12 +215,25 @@ impl Builder {
     pub fn connect(self) -> Result<Client, BuildError> {
         Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let url = normalize(&self.url)?;
+        let source = match self.provider {
+            Some(provider) => Some(Source::Provider(provider)),
+            None if self.endpoints.is_empty() => None,
+            None => {
+                let others = self.endpoints.iter().map(|url| normalize(url));
+                let all: Result<_, _> = [Ok(url.clone())].into_iter().chain(others).collect();
+                Some(Source::List(all?))
+            }
+        };
+        let endpoints = source.map(|source| Arc::new(Endpoints::new(url.clone(), source)));
         if self.transports.is_empty() {
             return Err(BuildError::NoTransport);
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| BuildError::NoEntropy)?;
-        let platform = TokioPlatform::new(self.platform).map_err(BuildError::Platform)?;
+        let platform = match self.platform {
+            Some(platform) => platform,
+            None => TokioPlatform::new(self.options).map_err(BuildError::Platform)?,
+        };
 
         let mut config = Config::new(url, Downlink);
         config.protocol = self.protocol;
@@ -183,6 +260,10 @@ impl Builder {
         config.outbox_overflow = self.overflow;
         config.echo = self.echo;
         config.member = self.member;
+        let platform = Directed {
+            platform,
+            endpoints,
+        };
 
         Ok(client::spawn(config, platform, seed))
     }
@@ -198,7 +279,7 @@ pub enum BuildError {
     NoRuntime,
     /// No transport is allowed.
     NoTransport,
-    /// A header or certificate cannot be used.
+    /// A header, certificate or proxy cannot be used.
     Platform(PlatformError),
     /// The URL is no absolute `http`, `https`, `ws` or `wss` URL.
     Url,
@@ -210,7 +291,7 @@ impl fmt::Display for BuildError {
             Self::NoEntropy => "the system gives no entropy",
             Self::NoRuntime => "there is no tokio runtime here: call `connect` within one",
             Self::NoTransport => "no transport is allowed: name at least one",
-            Self::Platform(_) => "a header or certificate cannot be used",
+            Self::Platform(_) => "a header, certificate or proxy cannot be used",
             Self::Url => {
                 "the URL cannot be used: give an absolute one, for example https://example.org/downlink"
             }
@@ -227,17 +308,17 @@ impl error::Error for BuildError {
     }
 }
 
-fn normalize(url: &str) -> Result<String, BuildError> {
+pub(crate) fn normalize(url: &str) -> Result<Url, BuildError> {
     let url = match url.split_once("://") {
         Some(("ws", rest)) => format!("http://{rest}"),
         Some(("wss", rest)) => format!("https://{rest}"),
         Some(_) | None => url.into(),
     };
-    let mut url = reqwest::Url::parse(&url).map_err(|_| BuildError::Url)?;
+    let mut url = Url::parse(&url).map_err(|_| BuildError::Url)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(BuildError::Url);
     }
     url.set_fragment(None);
 
-    Ok(url.into())
+    Ok(url)
 }

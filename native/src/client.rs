@@ -20,7 +20,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     Builder, Presence, Publishing, StateSubscription, Subscription, Tracking,
-    platform::TokioPlatform,
+    directed::Directed,
+    endpoints::Endpoints,
     presence::Unread,
     subscription::{Inlet, Item},
 };
@@ -52,6 +53,7 @@ struct Shared {
     next_subscription: AtomicU64,
     trials: broadcast::Sender<Trial>,
     state: watch::Sender<State>,
+    endpoints: Option<Arc<Endpoints>>,
 }
 
 impl Client {
@@ -325,7 +327,7 @@ impl Commands {
 }
 
 /// Spawns the task of a client.
-pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> Client {
+pub(crate) fn spawn(config: Config, platform: Directed, seed: [u8; 32]) -> Client {
     let unix = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
@@ -345,6 +347,7 @@ pub(crate) fn spawn(config: Config, platform: TokioPlatform, seed: [u8; 32]) -> 
         next_subscription: AtomicU64::new(1),
         trials: broadcast::channel(256).0,
         state: sender,
+        endpoints: platform.endpoints.clone(),
     });
 
     tokio::spawn({
@@ -415,6 +418,9 @@ impl Shared {
                 }
                 Notice::State(state) => {
                     tracing::info!(state = state.name(), "the state changed");
+                    if let Some(endpoints) = &self.endpoints {
+                        endpoints.note(&state);
+                    }
                     self.state.send_replace(state);
                 }
                 Notice::Trial(trial) => {

@@ -5,25 +5,9 @@ use std::{error::Error, io};
 use downlink_core::IoError;
 use tokio_tungstenite::tungstenite;
 
-use crate::resolver::ResolveError;
-
 /// Tells why a request failed, or the reading of its answer.
-pub(crate) fn of_http(error: &reqwest::Error) -> IoError {
-    if error.is_builder() {
-        return IoError::Url;
-    }
-    let cause = find_cause(error);
-    if !error.is_connect() {
-        return cause.unwrap_or(IoError::Cut);
-    }
-    let is_tls = error.url().is_some_and(|url| url.scheme() == "https");
-
-    match cause {
-        // TCP was there: only the handshake can be cut before the request is written.
-        Some(IoError::Cut | IoError::Malformed) if is_tls => IoError::Tls,
-        Some(cause) => cause,
-        None => IoError::Connect,
-    }
+pub(crate) fn of_hyper(error: &hyper::Error) -> IoError {
+    find_cause(error).unwrap_or(IoError::Cut)
 }
 
 /// Tells why an open WebSocket broke.
@@ -47,12 +31,10 @@ pub(crate) fn of_websocket(error: &tungstenite::Error) -> IoError {
 
 /// Walks the chain of sources down to the first error that says what happened.
 fn find_cause(error: &(dyn Error + 'static)) -> Option<IoError> {
-    let cause = if error.is::<ResolveError>() {
-        Some(IoError::Dns)
-    } else if error.is::<rustls::Error>() {
+    let cause = if error.is::<rustls::Error>() {
         Some(IoError::Tls)
     } else if let Some(error) = error.downcast_ref() {
-        of_hyper(error)
+        of_http(error)
     } else if let Some(error) = error.downcast_ref() {
         of_system(error)
     } else {
@@ -62,7 +44,7 @@ fn find_cause(error: &(dyn Error + 'static)) -> Option<IoError> {
     cause.or_else(|| find_cause(error.source()?))
 }
 
-fn of_hyper(error: &hyper::Error) -> Option<IoError> {
+fn of_http(error: &hyper::Error) -> Option<IoError> {
     if error.is_parse_too_large() {
         Some(IoError::TooLarge)
     } else if error.is_parse() {

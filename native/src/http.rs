@@ -1,40 +1,39 @@
 //! HTTP requests with streamed answers.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use downlink_core::{Head, HttpRequest, IoError, Method, Payload, Reuse};
 use downlink_driver::Port;
-use tokio::time::{Instant, sleep_until};
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use url::Url;
 
-use crate::{failure, platform::PlatformError, setup::Setup};
+use crate::{
+    call::Call,
+    failure,
+    origin::Origin,
+    pool::{Exchange, Pool},
+    redirect::Redirects,
+    setup::Setup,
+};
 
 /// Makes requests on pooled connections, until one has to be fresh: then the pool is left behind as a whole, because what
 /// killed one connection may have killed them all.
 ///
-/// Redirects are answers like others: following them would hand the application's headers, and its token, to a server that
+/// Redirects are followed where the host stays: elsewhere, the application's headers, and its token, would go to a server that
 /// it did not name.
-#[derive(Debug)]
 pub(crate) struct Http {
-    setup: Setup,
-    pool: Mutex<Pool>,
-}
-
-#[derive(Debug)]
-struct Pool {
-    client: reqwest::Client,
-    /// When the connection of the last answer is in its place.
-    settles: Instant,
+    setup: Arc<Setup>,
+    pool: Mutex<Arc<Pool>>,
 }
 
 impl Http {
-    pub(crate) fn new(setup: Setup) -> Result<Self, PlatformError> {
-        let pool = Mutex::new(Pool::new(setup.client().build()?));
+    pub(crate) fn new(setup: Arc<Setup>) -> Self {
+        let pool = Mutex::new(Arc::new(Pool::new(setup.connector.clone())));
 
-        Ok(Self { setup, pool })
+        Self { setup, pool }
     }
 
     /// Makes a request and reports its answer, each chunk as it arrives.
@@ -43,67 +42,68 @@ impl Http {
         request: HttpRequest,
         port: &mut Port,
     ) -> Result<(), IoError> {
-        let client = match request.reuse {
-            Reuse::Any => {
-                let settles = self.pool().settles;
-                sleep_until(settles).await;
-                self.pool().client.clone()
+        let url = Url::parse(&request.url).map_err(|_| IoError::Url)?;
+        let mut call = Call {
+            method: into_method(request.method),
+            headers: self.setup.headers(&url, &request.headers)?,
+            url,
+            body: Bytes::from_owner(request.body),
+        };
+        let pool = self.pool(request.reuse);
+        let is_apart = request.reuse == Reuse::Apart;
+        let mut redirects = Redirects::default();
+        let (origin, exchange) = loop {
+            let origin = Origin::of(&call.url)?;
+            let dressed = self.setup.dress(&call)?;
+            let exchange = pool.send(&origin, &dressed, is_apart).await?;
+            self.setup.learn(&call.url, exchange.answer.headers());
+            match redirects.next(&call, &exchange.answer)? {
+                None => break (origin, exchange),
+                Some(next) => call = next,
             }
-            Reuse::Apart => self.another()?,
-            Reuse::Fresh => {
-                let client = self.another()?;
-                *self.pool() = Pool::new(client.clone());
-                client
-            }
+            skip(&pool, &origin, exchange).await;
         };
 
-        let builder = client
-            .request(into_method(request.method), request.url)
-            .body(Bytes::from_owner(request.body));
-        let mut answer = self
-            .setup
-            .add_headers(request.headers, builder)
-            .send()
-            .await
-            .map_err(|error| failure::of_http(&error))?;
-        port.opened(head(&answer)).await;
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            .map_err(|error| failure::of_http(&error))?
-        {
-            port.received(Payload::from(&chunk[..])).await;
+        port.opened(head(&exchange.answer)).await;
+        let mut body = exchange.answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| failure::of_hyper(&error))?;
+            if let Ok(chunk) = frame.into_data() {
+                port.received(Payload::from(&chunk[..])).await;
+            }
         }
-        if request.reuse != Reuse::Apart {
-            self.pool().settles = Instant::now() + SETTLE;
-        }
+        pool.give_back(&origin, exchange.hold).await;
 
         Ok(())
     }
 
-    /// A pool without a connection.
-    fn another(&self) -> Result<reqwest::Client, IoError> {
-        let client = self.setup.client().build();
+    fn pool(&self, reuse: Reuse) -> Arc<Pool> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        match reuse {
+            // Those that ask for it at once are content with the same.
+            Reuse::Fresh if !pool.is_used() => {}
+            Reuse::Any | Reuse::Apart => {}
+            Reuse::Fresh => *pool = Arc::new(Pool::new(self.setup.connector.clone())),
+        }
 
-        client.map_err(|error| failure::of_http(&error))
-    }
-
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        pool.clone()
     }
 }
 
-impl Pool {
-    fn new(client: reqwest::Client) -> Self {
-        Self {
-            client,
-            settles: Instant::now(),
-        }
+/// Reads on until the connection can carry another request, if that is soon.
+async fn skip(pool: &Pool, origin: &Origin, exchange: Exchange) {
+    let body = exchange.answer.into_body();
+    let is_short = body
+        .size_hint()
+        .exact()
+        .is_some_and(|length| length <= MAX_SKIP);
+    if is_short && body.collect().await.is_ok() {
+        pool.give_back(origin, exchange.hold).await;
     }
 }
 
 /// Returns what the core sees of an answer's head.
-pub(crate) fn head(answer: &reqwest::Response) -> Head {
+pub(crate) fn head(answer: &Response<Incoming>) -> Head {
     let headers = answer.headers().iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes());
 
@@ -116,14 +116,13 @@ pub(crate) fn head(answer: &reqwest::Response) -> Head {
     }
 }
 
-fn into_method(method: Method) -> reqwest::Method {
+fn into_method(method: Method) -> http::Method {
     match method {
-        Method::Get => reqwest::Method::GET,
-        Method::Options => reqwest::Method::OPTIONS,
-        Method::Post => reqwest::Method::POST,
+        Method::Get => http::Method::GET,
+        Method::Options => http::Method::OPTIONS,
+        Method::Post => http::Method::POST,
     }
 }
 
-/// An answer's end is told before its connection is back in the pool: hyper's tasks put it there, on other threads. Asked at
-/// once, one in a hundred requests opened another connection; after this time, none in ten thousand.
-const SETTLE: Duration = Duration::from_millis(1);
+/// Of a redirect's body, which nobody reads.
+const MAX_SKIP: u64 = 16 << 10;

@@ -30,19 +30,32 @@
 //! [tokio]: https://docs.rs/tokio
 
 mod builder;
+mod call;
 mod client;
 mod clock;
+mod connection;
+mod connector;
+mod cookies;
+mod dial;
+mod directed;
+mod endpoints;
 mod failure;
 mod http;
+mod origin;
 mod platform;
+mod pool;
 mod presence;
+mod proxy;
 mod publishing;
+mod redirect;
 mod resolver;
 mod setup;
 mod snapshots;
+mod stream;
 mod subscription;
 mod tls;
 mod tracking;
+mod tunnel;
 mod websocket;
 
 pub use downlink_core::{

@@ -1,36 +1,46 @@
-//! The system's resolver, with an error that can be told from others.
+//! From a host's name to its addresses.
 
-use std::{error, fmt, io};
+use std::{fmt, io, net::IpAddr, sync::Arc};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use downlink_core::IoError;
+use futures_util::future::BoxFuture;
 
-#[derive(Debug)]
-pub(crate) struct Resolver;
+/// The system's, or the application's.
+#[derive(Clone)]
+pub(crate) struct Resolver(Arc<Resolve>);
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(ResolveError)?;
-            let addresses: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
+type Resolve = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync;
 
-            Ok(addresses)
+impl Resolver {
+    pub(crate) fn new<F, R>(resolve: F) -> Self
+    where
+        F: Fn(String) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        Self(Arc::new(move |name| Box::pin(resolve(name))))
+    }
+
+    /// Returns at least one address, the preferred first.
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, IoError> {
+        match (self.0)(name.into()).await {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+            Ok(_) | Err(_) => Err(IoError::Dns),
+        }
+    }
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new(|name| async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+
+            Ok(found.map(|address| address.ip()).collect())
         })
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct ResolveError(io::Error);
-
-impl fmt::Display for ResolveError {
+impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host's name cannot be resolved")
-    }
-}
-
-impl error::Error for ResolveError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.0)
+        f.debug_struct("Resolver").finish_non_exhaustive()
     }
 }

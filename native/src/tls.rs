@@ -10,8 +10,8 @@ use crate::platform::PlatformError;
 /// Returns the configuration for Mozilla's certificate authorities and `authorities`, each one certificate in DER or any
 /// number in PEM.
 ///
-/// The roots come with the library because the platform verifier panics on Android without a set-up through JNI. It offers
-/// no ALPN: a server that chose HTTP/2 could not open a WebSocket.
+/// The roots come with the library because the platform verifier panics on Android without a set-up through JNI. Who
+/// connects adds what is offered by ALPN.
 pub(crate) fn client_config(authorities: &[Vec<u8>]) -> Result<ClientConfig, PlatformError> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.into(),
@@ -26,7 +26,7 @@ pub(crate) fn client_config(authorities: &[Vec<u8>]) -> Result<ClientConfig, Pla
 
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| PlatformError::Http(error.to_string()))?
+        .map_err(|error| PlatformError::Tls(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
 

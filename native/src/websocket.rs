@@ -1,6 +1,6 @@
 //! WebSockets.
 
-use std::{mem, pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use downlink_core::{Head, IoError, Payload, WebSocketRequest};
 use downlink_driver::{Inlet, Outgoing, Outlet, Port};
@@ -9,8 +9,12 @@ use futures_util::{
     future::{Either, select},
     stream::{SplitSink, SplitStream},
 };
-use http::StatusCode;
-use reqwest::Upgraded;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::{
+    body::Incoming,
+    upgrade::{self, Upgraded},
+};
+use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -19,47 +23,57 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
+use url::Url;
 
-use crate::{failure, http::head, platform::PlatformError, setup::Setup};
+use crate::{
+    call::Call,
+    connection::{Failure, Single},
+    connector::Versions,
+    failure,
+    http::head,
+    origin::Origin,
+    redirect::Redirects,
+    setup::Setup,
+};
 
-/// Opens WebSockets by an upgrade of the HTTP library, so that proxies, TLS and name resolution are the same as for
-/// requests. Each has a connection of its own.
-#[derive(Debug)]
+/// Opens WebSockets by an upgrade of HTTP/1.1, so that proxies, TLS and name resolution are the same as for requests. Each
+/// has a connection of its own.
 pub(crate) struct WebSockets {
-    setup: Setup,
-    client: reqwest::Client,
+    setup: Arc<Setup>,
 }
 
-impl WebSockets {
-    pub(crate) fn new(setup: Setup) -> Result<Self, PlatformError> {
-        let client = setup.client().pool_max_idle_per_host(0).build()?;
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-        Ok(Self { setup, client })
+impl WebSockets {
+    pub(crate) fn new(setup: Arc<Setup>) -> Self {
+        Self { setup }
     }
 
     /// Opens a WebSocket and carries messages both ways until one side ends it.
     pub(crate) async fn converse(
         &self,
-        mut request: WebSocketRequest,
+        request: WebSocketRequest,
         port: &mut Port,
     ) -> Result<Option<u16>, IoError> {
         let key = generate_key();
-        let answer = self.ask(&mut request, &key).await?;
+        // What the answer comes on has to live until the upgrade is done.
+        let (answer, _single) = self.ask(self.call(&request, &key)?).await?;
         let head = head(&answer);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             port.opened(head).await;
             return Ok(None);
         }
         check(&head, &request.protocols, &key)?;
-        let upgraded = answer
-            .upgrade()
+        let upgraded = upgrade::on(answer)
             .await
-            .map_err(|error| failure::of_http(&error))?;
+            .map_err(|error| failure::of_hyper(&error))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(request.max_message))
             .max_frame_size(Some(request.max_message));
-        let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
+        let socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config))
+                .await;
         let (sink, stream) = socket.split();
         port.opened(head).await;
 
@@ -72,29 +86,55 @@ impl WebSockets {
         }
     }
 
-    async fn ask(
-        &self,
-        request: &mut WebSocketRequest,
-        key: &str,
-    ) -> Result<reqwest::Response, IoError> {
-        let mut builder = self
-            .client
-            .get(&request.url)
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", key);
-        if !request.protocols.is_empty() {
-            builder = builder.header("sec-websocket-protocol", request.protocols.join(", "));
+    /// Asks for the upgrade, on a new connection for each redirect.
+    async fn ask(&self, mut call: Call) -> Result<(Response<Incoming>, Single), IoError> {
+        let mut redirects = Redirects::default();
+        loop {
+            let origin = Origin::of(&call.url)?;
+            let connector = &self.setup.connector;
+            let line = connector.connect(&origin, Versions::Http1).await?;
+            let mut single = Single::open(line.stream).await?;
+            let dressed = self.setup.dress(&call)?;
+            let answer = single
+                .send(&dressed)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::Sent(error) | Failure::Unsent(error) => error,
+                })?;
+            self.setup.learn(&call.url, answer.headers());
+            match redirects.next(&call, &answer)? {
+                None => return Ok((answer, single)),
+                Some(next) => call = next,
+            }
         }
-        let headers = mem::take(&mut request.headers);
-
-        self.setup
-            .add_headers(headers, builder)
-            .send()
-            .await
-            .map_err(|error| failure::of_http(&error))
     }
+
+    fn call(&self, request: &WebSocketRequest, key: &str) -> Result<Call, IoError> {
+        let url = Url::parse(&request.url).map_err(|_| IoError::Url)?;
+        let mut headers = self.setup.headers(&url, &request.headers)?;
+        let protocols = request.protocols.join(", ");
+        insert(&mut headers, "connection", "Upgrade")?;
+        insert(&mut headers, "upgrade", "websocket")?;
+        insert(&mut headers, "sec-websocket-version", "13")?;
+        insert(&mut headers, "sec-websocket-key", key)?;
+        if !protocols.is_empty() {
+            insert(&mut headers, "sec-websocket-protocol", &protocols)?;
+        }
+
+        Ok(Call {
+            method: Method::GET,
+            url,
+            headers,
+            body: Bytes::new(),
+        })
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), IoError> {
+    let value = HeaderValue::from_str(value).map_err(|_| IoError::Url)?;
+    headers.insert(name, value);
+
+    Ok(())
 }
 
 /// Checks that the server speaks WebSocket, and nothing that was not offered.
@@ -113,10 +153,7 @@ fn check(head: &Head, offered: &[String], key: &str) -> Result<(), IoError> {
 }
 
 /// Reports messages until the server ends it.
-async fn read(
-    mut stream: SplitStream<WebSocketStream<Upgraded>>,
-    inlet: &mut Inlet,
-) -> Result<Option<u16>, IoError> {
+async fn read(mut stream: SplitStream<Socket>, inlet: &mut Inlet) -> Result<Option<u16>, IoError> {
     while let Some(message) = stream.next().await {
         match message.map_err(|error| failure::of_websocket(&error))? {
             Message::Binary(bytes) => inlet.received(Payload::from(&bytes[..])).await,
@@ -135,10 +172,7 @@ async fn read(
 
 /// Sends what the core gives, and returns a while after it closed the WebSocket or sending failed: until then the server's
 /// last words count more.
-async fn write(
-    mut sink: SplitSink<WebSocketStream<Upgraded>, Message>,
-    outlet: &mut Outlet,
-) -> Result<(), IoError> {
+async fn write(mut sink: SplitSink<Socket, Message>, outlet: &mut Outlet) -> Result<(), IoError> {
     let end = send_until_closed(&mut sink, outlet)
         .await
         .map_err(|error| failure::of_websocket(&error));
@@ -148,7 +182,7 @@ async fn write(
 }
 
 async fn send_until_closed(
-    sink: &mut SplitSink<WebSocketStream<Upgraded>, Message>,
+    sink: &mut SplitSink<Socket, Message>,
     outlet: &mut Outlet,
 ) -> Result<(), tungstenite::Error> {
     loop {

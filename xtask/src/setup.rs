@@ -1,6 +1,6 @@
 //! What the tests need beside Rust.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
@@ -8,16 +8,34 @@ use crate::shell::{cargo, has, output, run};
 
 /// Adds the target of browsers.
 pub(crate) fn wasm_target() -> Result<()> {
-    const TARGET: &str = "wasm32-unknown-unknown";
+    target("wasm32-unknown-unknown")
+}
+
+/// Adds the target of Android, and what compiles its C.
+pub(crate) fn android() -> Result<()> {
+    target(ANDROID)?;
+    if has("clang") && Path::new(ANDROID_HEADERS).is_dir() {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!("clang and headers for aarch64 are missing: install them with your package manager");
+    }
+    install(
+        "clang and headers for aarch64",
+        &["clang", "libc6-dev-arm64-cross"],
+    )
+}
+
+fn target(target: &str) -> Result<()> {
     let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))?;
-    if installed.lines().any(|line| line == TARGET) {
+    if installed.lines().any(|line| line == target) {
         return Ok(());
     }
     for attempt in 1..=3 {
-        let title = format!("add the target {TARGET} (try {attempt})");
+        let title = format!("add the target {target} (try {attempt})");
         if run(
             &title,
-            Command::new("rustup").args(["target", "add", TARGET]),
+            Command::new("rustup").args(["target", "add", target]),
         )
         .is_ok()
         {
@@ -25,7 +43,7 @@ pub(crate) fn wasm_target() -> Result<()> {
         }
     }
 
-    bail!("the target {TARGET} is missing: run `rustup target add {TARGET}`")
+    bail!("the target {target} is missing: run `rustup target add {target}`")
 }
 
 /// Installs Chromium and its driver from Debian's packages.
@@ -37,6 +55,17 @@ pub(crate) fn browser() -> Result<()> {
         bail!("chromium and chromedriver are missing: install them with your package manager");
     }
     install("Chromium", &["chromium", "chromium-driver"])
+}
+
+/// Installs a proxy of each kind from Debian's packages.
+pub(crate) fn proxies() -> Result<()> {
+    if has("squid") && has("microsocks") {
+        return Ok(());
+    }
+    if !has("apt-get") {
+        bail!("squid and microsocks are missing: install them with your package manager");
+    }
+    install("Squid and microsocks", &["squid", "microsocks"])
 }
 
 /// Installs valgrind from Debian's packages.
@@ -73,3 +102,9 @@ pub(crate) fn deny() -> Result<()> {
 
     run("cargo deny", &mut cargo(&["deny", "check"]))
 }
+
+/// Phones of the last ten years.
+pub(crate) const ANDROID: &str = "aarch64-linux-android";
+
+/// Those of Debian's C library: to check, nothing is linked.
+pub(crate) const ANDROID_HEADERS: &str = "/usr/aarch64-linux-gnu/include";

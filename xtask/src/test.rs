@@ -14,6 +14,8 @@ use crate::{
 pub(crate) fn run_all() -> Result<()> {
     setup::wasm_target()?;
     setup::browser()?;
+    setup::proxies()?;
+    setup::android()?;
     run("formatting", &mut cargo(&["fmt", "--all", "--", "--check"]))?;
     run(
         "clippy",
@@ -31,6 +33,23 @@ pub(crate) fn run_all() -> Result<()> {
         "documentation",
         cargo(&["doc", "--locked", "--workspace", "--no-deps", "--quiet"])
             .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    run(
+        "the check for Android",
+        cargo(&[
+            "check",
+            "--locked",
+            "--package",
+            "downlink",
+            "--target",
+            setup::ANDROID,
+        ])
+        .env("CC_aarch64_linux_android", "clang")
+        .env("AR_aarch64_linux_android", "ar")
+        .env(
+            "CFLAGS_aarch64_linux_android",
+            format!("-isystem {}", setup::ANDROID_HEADERS),
+        ),
     )?;
     let contract = wasm::build_contract()?;
     wasm::print_size(false)?;
@@ -54,6 +73,19 @@ pub(crate) fn run_all() -> Result<()> {
         ])
         .env("DOWNLINK_CONTRACT", contract)
         .env("DOWNLINK_PAGE", wasm::page()),
+    )?;
+    run(
+        "the proxies' tests",
+        &mut cargo(&[
+            "test",
+            "--locked",
+            "--package",
+            "downlink-tests",
+            "--test",
+            "proxies",
+            "--",
+            "--ignored",
+        ]),
     )?;
     println!("==> the budget of an event");
     bench::check_budget()?;

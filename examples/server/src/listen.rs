@@ -1,11 +1,11 @@
-//! Accepting connections: plain or TLS, HTTP/1.1.
+//! Accepting connections: plain or TLS, HTTP/1.1 or HTTP/2.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use rustls::{ServerConfig, crypto::ring};
@@ -118,7 +118,12 @@ async fn accept(
                 let stopped = stopped.clone();
                 connections.spawn(async move {
                     match acceptor {
-                        None => serve(stream, server, router, stopped).await,
+                        None => {
+                            let first = timeout(HEAD, stream.peek(&mut [0])).await;
+                            if matches!(first, Ok(Ok(1))) {
+                                serve(stream, server, router, stopped).await;
+                            }
+                        }
                         Some(acceptor) => {
                             let handshake = timeout(HANDSHAKE, acceptor.accept(stream)).await;
                             if let Ok(Ok(stream)) = handshake {
@@ -142,11 +147,18 @@ async fn serve(
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let connection = http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .with_upgrades();
+        .header_read_timeout(HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .max_concurrent_streams(STREAMS);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let end = async {
         if server.is_draining() {
@@ -167,10 +179,11 @@ fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&tls.certificate).collect();
     let chain = chain.map_err(|_| invalid("the certificate is no PEM"))?;
     let key = PrivateKeyDer::from_pem_slice(&tls.key).map_err(|_| invalid("the key is no PEM"))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|_| invalid("the certificate and the key do not fit"))?;
+    config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
 
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -182,4 +195,8 @@ fn invalid(why: &'static str) -> io::Error {
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For a request's head, and for the time between two requests.
 const HEAD: Duration = Duration::from_secs(60);
+/// A connection of HTTP/2 that does not answer a ping is dead.
+const PING: Duration = Duration::from_secs(30);
+/// On one connection of HTTP/2.
+const STREAMS: u32 = 250;
 const FAREWELL: Duration = Duration::from_secs(2);

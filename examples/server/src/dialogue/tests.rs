@@ -5,10 +5,11 @@ use crate::{Config, Message, frame::read_all};
 fn a_channel_that_fills_every_batch_does_not_starve_the_others() {
     let server = Server::new(Config::default());
     let mut dialogue = Dialogue::new(server.clone(), Carrier::Lines);
+    let (hello, _) = read_all(b"hello v=1 session=c2Vzc2lvbi1leGFtcGxlMQ");
+    let hello = Hello::read(&hello[0]).unwrap();
+    dialogue.welcome(&hello, Grant::default());
     let (subs, _) = read_all(b"sub 1 busy earliest\nsub 2 calm earliest\n");
-    for sub in &subs {
-        dialogue.subscribe(sub).unwrap();
-    }
+    dialogue.take(subs).unwrap();
     for number in 0..MAX_EVENTS * 3 {
         let message = Message::new("n", number.to_string());
         server.publish("busy", message).unwrap();
