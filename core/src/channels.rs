@@ -4,6 +4,7 @@
 //! same position of a channel share one. Who is behind (another start, a pause, a hook) has a feed of its own until the two
 //! meet.
 
+mod credentials;
 mod facts;
 
 use alloc::{sync::Arc, vec::Vec};
@@ -17,6 +18,7 @@ use crate::{
     protocol::{Interest, Wanted},
     standing::{Standing, Standings},
     timer::{Timer, Timers},
+    token::Challenge,
 };
 
 /// All subscriptions of a client.
@@ -31,6 +33,7 @@ pub(crate) struct Channels {
     /// Own events are delivered too.
     echo: bool,
     next_feed: u64,
+    challenges: Vec<Challenge>,
     notices: Vec<Notice>,
     /// The feeds are others than when somebody asked last.
     has_changed: bool,
@@ -111,6 +114,7 @@ impl Channels {
     pub(crate) fn end(&mut self, reason: &Reason) {
         self.standings.clear();
         self.feeds.clear();
+        self.challenges.clear();
         let ended = self.consumers.drain(..);
         self.notices
             .extend(ended.map(|consumer| Notice::Ended(consumer.id, reason.clone())));
@@ -197,7 +201,7 @@ impl Channels {
         self.feeds
             .iter()
             .filter(|feed| feed.may_be_asked)
-            .map(Feed::wanted)
+            .map(|feed| self.with_credential(feed.wanted()))
             .collect()
     }
 
@@ -233,7 +237,7 @@ impl Channels {
             .iter()
             .filter(|feed| feed.may_be_asked)
             .filter(|feed| self.standings.find(connection, feed.id).is_none())
-            .map(Feed::wanted)
+            .map(|feed| self.with_credential(feed.wanted()))
             .collect();
         let surplus = self
             .standings
@@ -315,6 +319,7 @@ impl Channels {
     fn remove_feed(&mut self, index: usize) {
         let gone = self.feeds.remove(index);
         self.has_changed = true;
+        self.forget_credential(&gone.channel);
         let twins = self
             .feeds
             .iter()

@@ -1,5 +1,6 @@
 //! The hub: inputs come in, its parts decide, outputs go out.
 
+mod authentication;
 mod links;
 mod moving;
 mod presence;
@@ -29,6 +30,7 @@ use crate::{
     race::Race,
     rng::Rng,
     timer::{Timer, Timers},
+    token::Tokens,
     transport_memory::TransportMemory,
 };
 
@@ -60,6 +62,9 @@ pub struct Client {
     outbox: Outbox,
     rooms: Rooms,
     tracks: Tracks,
+    tokens: Tokens,
+    /// A round of attempts waits for a token.
+    awaits_token: bool,
     /// The last number that was given to something sent.
     next_number: u64,
     connections: Vec<Connection>,
@@ -120,6 +125,10 @@ impl Client {
         let session = rng.secret();
         let log = URL_SAFE_NO_PAD.encode(&rng.secret()[..LOG]).into();
 
+        let takes_tokens = config.protocol.takes_tokens();
+        let token = config.token.clone().filter(|_| takes_tokens);
+        let tokens = Tokens::new(token, config.token_provider && takes_tokens, now);
+
         Self {
             session,
             rng,
@@ -147,6 +156,8 @@ impl Client {
             outbox: Outbox::new(config.outbox()),
             rooms: Rooms::default(),
             tracks: Tracks::default(),
+            tokens,
+            awaits_token: false,
             next_number: 0,
             connections: Vec::new(),
             farewell: None,
@@ -176,6 +187,7 @@ impl Client {
         }
         match command {
             Command::Cancel(id) => self.cancel(id),
+            Command::Credential { channel, answer } => self.take_credential(&channel, answer),
             Command::Close => self.end(Reason::Closed),
             Command::Connect => self.want_connection(),
             Command::Finished {
@@ -216,6 +228,7 @@ impl Client {
                 }
                 self.want_connection();
             }
+            Command::Token(answer) => self.take_token(answer),
             Command::Track {
                 track,
                 channel,
@@ -286,6 +299,7 @@ impl Client {
                 Timer::Silence(id) => self.on_silence(id),
                 Timer::Snapshot(subscription) => self.channels.ask_for_snapshot(subscription),
                 Timer::Successor => self.is_dirty = true,
+                Timer::Token => self.ask_for_token(),
                 Timer::Unanswered => self.on_answer_overdue(),
             }
             self.drive_race();
@@ -380,9 +394,11 @@ impl Client {
             Command::Cancel(_)
             | Command::Close
             | Command::Connect
+            | Command::Credential { .. }
             | Command::Finished { .. }
             | Command::Hint(_)
             | Command::Snapshot { .. }
+            | Command::Token(_)
             | Command::Unsubscribe(_)
             | Command::Unwatch(_) => {}
         }
@@ -397,6 +413,7 @@ impl Client {
         let ended = self.outbox.close(&reason);
         self.tell_of_publishes(ended);
         self.end_presence(&reason);
+        self.awaits_token = false;
         self.race.stop(&mut self.timers);
         self.timers.clear();
         self.farewell = farewell;

@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc};
 use core::time::Duration;
 
-use crate::{Cursor, Payload, PresenceId, TrackId, protocol::Message};
+use crate::{Cursor, Payload, PresenceId, TokenAnswer, TrackId, protocol::Message};
 
 /// Something that the application asks of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,13 @@ use crate::{Cursor, Payload, PresenceId, TrackId, protocol::Message};
 pub enum Command {
     /// Take a publish back, if it was never sent: it ends with [`Reason::Cancelled`](crate::Reason::Cancelled).
     Cancel(PublishId),
+    /// The answer to [`Notice::Credential`](crate::Notice::Credential).
+    Credential {
+        /// The channel.
+        channel: Arc<str>,
+        /// The credential, or why there is none.
+        answer: TokenAnswer,
+    },
     /// End everything: connections, timers, subscriptions.
     Close,
     /// Connect, also without a subscription.
@@ -45,6 +52,8 @@ pub enum Command {
         /// The application has a hook that gives a state: it says where to begin, `start` does not.
         snapshot: bool,
     },
+    /// The answer to [`Notice::Token`](crate::Notice::Token).
+    Token(TokenAnswer),
     /// Be seen in a channel with these data, or with others than before: ends with one
     /// [`Notice::Tracked`](crate::Notice::Tracked), and holds until [`Command::Untrack`], over any number of connections.
     Track {

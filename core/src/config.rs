@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use crate::{Overflow, TransportKind, outbox::OutboxBounds, protocol::Protocol};
+use crate::{Overflow, Token, TransportKind, outbox::OutboxBounds, protocol::Protocol};
 
 /// How a client behaves. The defaults are right for most.
 #[non_exhaustive]
@@ -46,6 +46,16 @@ pub struct Config {
     /// Who this client is in the presence of channels, where its token does not say so; `None` by default: the server gives it
     /// a name that is the session's.
     pub member: Option<Arc<str>>,
+    /// Who this client is, where the protocol takes a token from it
+    /// ([`Protocol::takes_tokens`](crate::protocol::Protocol::takes_tokens)); `None` by default.
+    pub token: Option<Token>,
+    /// Whether the application gives tokens when it is asked ([`Notice::Token`](crate::Notice::Token)); false by default. It is
+    /// asked before the first connection, unless there is a `token`, before one ends, and when the server refuses one. Without
+    /// it a refused token ends the client.
+    pub token_provider: bool,
+    /// Whether the application gives credentials for channels when it is asked
+    /// ([`Notice::Credential`](crate::Notice::Credential)); false by default: a subscription that needs one ends.
+    pub credential_provider: bool,
     /// The largest payload that is accepted, in bytes; 1 MiB by default, which is the most that the protocol allows.
     pub max_payload: usize,
 }
@@ -70,6 +80,9 @@ impl Config {
             outbox_overflow: Overflow::default(),
             echo: true,
             member: None,
+            token: None,
+            token_provider: false,
+            credential_provider: false,
             max_payload: 1 << 20,
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) transport: TransportKind,
     pub(crate) role: Role,
     pub(crate) codec: Box<dyn Codec>,
+    /// The generation of the token that it said last.
+    pub(crate) token: u64,
     lanes: Vec<Line>,
     pub(crate) opened: Instant,
     pub(crate) first_frame: Option<Instant>,
@@ -53,6 +55,7 @@ impl Connection {
         transport: TransportKind,
         role: Role,
         codec: Box<dyn Codec>,
+        token: u64,
         now: Instant,
     ) -> Self {
         Self {
@@ -60,6 +63,7 @@ impl Connection {
             transport,
             role,
             codec,
+            token,
             lanes: Vec::new(),
             opened: now,
             first_frame: None,

@@ -29,6 +29,8 @@ pub enum Reason {
     Malformed,
     /// What answers at this URL does not speak the protocol.
     Foreign,
+    /// The application had no token when it was asked, or none but the one that the server refused.
+    NoToken,
     /// More messages wait to be published than are kept.
     OutboxFull,
     /// The server's refusal, in the protocol's words.
@@ -44,6 +46,8 @@ pub enum Reason {
     Status(u16),
     /// A frame is larger than the limit.
     TooLarge,
+    /// The application has no token any more.
+    TokenRefused,
     /// The connection was lost before the server's answer: it may have taken effect, or not.
     Unanswered,
     /// The server has no way to do that over this transport: to take a publish, or to begin where a subscription should.
@@ -71,7 +75,7 @@ impl Reason {
                 Retry::After(_) => false,
                 Retry::Never | Retry::WithNewToken => true,
             },
-            Self::Closed => true,
+            Self::Closed | Self::TokenRefused => true,
             Self::Cancelled
             | Self::CursorRefused
             | Self::Ended(_)
@@ -80,6 +84,7 @@ impl Reason {
             | Self::Late
             | Self::Malformed
             | Self::Foreign
+            | Self::NoToken
             | Self::OutboxFull
             | Self::Silent
             | Self::Status(_)
@@ -121,9 +126,11 @@ impl Reason {
                 | IoError::TooLarge,
             )
             | Self::Late
+            | Self::NoToken
             | Self::OutboxFull
             | Self::Refused { .. }
             | Self::Silent
+            | Self::TokenRefused
             | Self::Unanswered
             | Self::Unsupported
             | Self::WouldLose => false,
@@ -133,6 +140,17 @@ impl Reason {
     /// Whether the server itself spoke: another path would only hear the same.
     pub(crate) fn stops_the_race(&self) -> bool {
         matches!(self, Self::Refused { .. })
+    }
+
+    /// Whether the server refuses the client's token, and would take another one.
+    pub(crate) fn is_of_token(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                retry: Retry::WithNewToken,
+                ..
+            }
+        )
     }
 
     /// How long the server asked to wait.
@@ -169,6 +187,9 @@ impl fmt::Display for Reason {
             Self::Foreign => f.write_str(
                 "what answers at this URL does not speak this protocol: check the URL's host and path, and the protocol",
             ),
+            Self::NoToken => f.write_str(
+                "the application has no other token at the moment: it is asked again",
+            ),
             Self::OutboxFull => f.write_str("too many messages wait for a connection: publish less, or later"),
             Self::Refused { code, retry } => match retry {
                 Retry::After(duration) => {
@@ -178,7 +199,10 @@ impl fmt::Display for Reason {
                     "the server speaks no version of the protocol that this client knows: update one of them",
                 ),
                 Retry::Never => write!(f, "the server refuses this client ({code})"),
-                Retry::WithNewToken => write!(f, "the server asks for another token ({code})"),
+                Retry::WithNewToken => write!(
+                    f,
+                    "the server asks for a token, or for another one ({code}): give one, or a provider of them"
+                ),
             },
             Self::Silent => f.write_str("nothing was heard from the server for too long"),
             Self::Status(404) => f.write_str(
@@ -192,6 +216,9 @@ impl fmt::Display for Reason {
                 f,
                 "HTTP status {status}, which is not the protocol's: check the URL and what stands between"
             ),
+            Self::TokenRefused => {
+                f.write_str("the application gives no token any more: log in again, with a new client")
+            }
             Self::Unanswered => f.write_str(
                 "the connection was lost before the server answered: ask the server whether it took effect",
             ),

@@ -1,17 +1,25 @@
 //! What the application is told.
 
-use alloc::{string::String, sync::Arc};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::time::Duration;
 
 use crate::{
     Cursor, Payload, PresenceChanges, PresenceId, PublishId, Reason, State, SubscriptionId, Text,
-    TrackId, TransportKind,
+    TokenReason, TrackId, TransportKind,
 };
 
 /// Something that the application is told.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
+    /// The server wants a credential for this channel: answer with [`Command::Credential`](crate::Command::Credential). It is
+    /// asked for once at a time; a later challenge replaces an earlier one.
+    Credential {
+        /// The channel.
+        channel: Arc<str>,
+        /// What the server gave to be answered; empty if nothing.
+        challenge: Box<str>,
+    },
     /// An event or a gap of a subscription.
     Delivery(SubscriptionId, Delivery),
     /// A subscription ended; nothing more comes of it.
@@ -29,6 +37,8 @@ pub enum Notice {
     Snapshot(SubscriptionId, SnapshotReason),
     /// The state changed.
     State(State),
+    /// The application is to give a token: answer with [`Command::Token`](crate::Command::Token). It is asked once at a time.
+    Token(TokenReason),
     /// The server knows that this session is in a channel, or is there no more; or why not.
     Tracked(TrackId, Result<(), Reason>),
     /// The trial of a transport ended.

@@ -69,6 +69,7 @@ impl Feed {
                 Position::Relative(start) => start.clone(),
             },
             interest: Interest::Events,
+            credential: None,
         }
     }
 

@@ -29,6 +29,7 @@ mod state;
 mod text;
 mod time;
 mod timer;
+mod token;
 mod transport;
 mod transport_memory;
 
@@ -46,5 +47,6 @@ pub use crate::{
     state::State,
     text::Text,
     time::Instant,
+    token::{InvalidToken, Token, TokenAnswer, TokenReason},
     transport::{TransportKind, UnknownTransport},
 };

@@ -35,7 +35,7 @@ pub use self::phoenix::Phoenix;
 pub use self::socketio::{Rooms, SocketIo};
 use crate::{
     Ack, Certainty, Cursor, Instant, IoEvent, IoRequest, Member, Payload, PublishId, Reason, Reuse,
-    Role, Start, Text, TransportKind,
+    Role, Start, Text, Token, TransportKind,
 };
 pub use crate::{
     feed::FeedId,
@@ -51,6 +51,12 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     /// Returns how many bytes a message takes on the wire; without what the protocol adds where nobody counts that.
     fn size(&self, message: &Message) -> usize {
         message.data.len()
+    }
+
+    /// Whether its servers take a token from the client ([`Plan::token`]); the others are given one in a header or a URL, if at
+    /// all.
+    fn takes_tokens(&self) -> bool {
+        false
     }
 
     /// Begins a connection. All that may enter it is in the plan.
@@ -203,6 +209,8 @@ pub struct Plan<'a> {
     pub log: &'a Arc<str>,
     /// The session's secret.
     pub session: &'a [u8; 16],
+    /// Who the client is, for a server that asks.
+    pub token: Option<&'a Token>,
     /// Which connection the first request may ride on.
     pub reuse: Reuse,
     /// An opening that finds that streams get through may go on as this.
@@ -226,6 +234,8 @@ pub struct Wanted {
     pub start: Start,
     /// What of the channel.
     pub interest: Interest,
+    /// What the application gave for this channel, where the server asked for it.
+    pub credential: Option<Token>,
 }
 
 /// What is wanted of a channel.
@@ -297,6 +307,8 @@ pub enum Intent<'a> {
     Subscribe(&'a [Wanted]),
     /// Say where this session is; each ends with [`Fact::Answered`], or with [`Fact::Unanswered`], or with the connection.
     Track(&'a [Tracked]),
+    /// Say this token from here on, instead of the one before.
+    Token(&'a Token),
     /// Ask for these no longer.
     Unsubscribe(&'a [FeedId]),
 }
@@ -337,6 +349,13 @@ pub enum Fact {
         number: u64,
         /// The server's answer, or its refusal.
         result: Result<Ack, Reason>,
+    },
+    /// The server wants a credential for a subscription, which stands no more.
+    Challenge {
+        /// Which.
+        feed: FeedId,
+        /// What it gave to be answered.
+        text: Box<str>,
     },
     /// The session goes on over this better transport.
     Climbed(TransportKind),
@@ -425,6 +444,8 @@ pub enum Fact {
         /// The most bytes that it takes at once, as [`Protocol::size`] counts them.
         max: usize,
     },
+    /// The server wants another token soon.
+    Reauth,
     /// A subscription was refused, or taken away.
     Refused {
         /// Which.
@@ -449,6 +470,11 @@ pub enum Fact {
         feed: FeedId,
         /// The position before what follows.
         at: Cursor,
+    },
+    /// The server took the token that was said last here, or asks for none.
+    Token {
+        /// How long it is good for; `None`: for ever.
+        ttl: Option<Duration>,
     },
     /// What was sent here and is not answered will not be answered here; there is room for more.
     Unanswered {

@@ -39,6 +39,8 @@ pub(crate) enum Timer {
     Snapshot(SubscriptionId),
     /// An heir may be tried again.
     Successor,
+    /// The application is to be asked for another token.
+    Token,
     /// A publish should have been answered by now.
     Unanswered,
 }
@@ -61,6 +63,7 @@ impl Timer {
             | Self::Probation
             | Self::Snapshot(_)
             | Self::Successor
+            | Self::Token
             | Self::Unanswered => false,
         }
     }

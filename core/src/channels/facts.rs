@@ -68,6 +68,7 @@ impl Channels {
             Fact::Subscribed { feed, at } => self.on_subscribed(connection, feed, at),
             Fact::Alive
             | Fact::Answered { .. }
+            | Fact::Challenge { .. }
             | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Hi
@@ -78,8 +79,10 @@ impl Channels {
             | Fact::Presence { .. }
             | Fact::Published { .. }
             | Fact::Publishing { .. }
+            | Fact::Reauth
             | Fact::Silence(_)
             | Fact::Stayed(_)
+            | Fact::Token { .. }
             | Fact::Unanswered { .. }
             | Fact::Welcome { .. } => Ok(()),
         }
@@ -118,6 +121,7 @@ impl Channels {
         }
         self.standings
             .set(connection, id, Some(Standing::Confirmed(at)));
+        self.on_credential_taken(index);
         self.prove_cursors(index);
         self.merge(index);
 
@@ -256,10 +260,7 @@ impl Channels {
             timers.set(Timer::Ask(id), now + wait.max(LEAST_WAIT));
             return Ok(());
         }
-        for follower in core::mem::take(&mut feed.followers) {
-            self.end_consumer(follower, reason.clone());
-        }
-        self.remove_feed(index);
+        self.refuse_feed(index, &reason);
 
         Ok(())
     }

@@ -40,6 +40,7 @@ impl Client {
             ticket: self.ticket.as_ref(),
             log: &self.log,
             session: &self.session,
+            token: self.tokens.current(),
             reuse,
             stream: [TransportKind::Sse, TransportKind::Stream]
                 .into_iter()
@@ -48,8 +49,9 @@ impl Client {
         });
         self.channels.ask(id, &wanted);
         self.rooms.ask(id, &wanted);
+        let token = self.tokens.generation();
         self.connections
-            .push(Connection::new(id, transport, role, codec, self.now));
+            .push(Connection::new(id, transport, role, codec, token, self.now));
         self.with_codec(id, |connection, out, now| {
             connection.codec.handle_open(out, now);
             Ok(())
@@ -160,7 +162,11 @@ impl Client {
         };
         let trial = connection.trial(outcome, self.now);
         self.notify(Notice::Trial(trial));
-        self.on_failed(id, was_successor, reason);
+        if reason.is_of_token() && self.tokens.has_provider() {
+            self.on_token_rejected(id, connection.token, was_successor, reason);
+        } else {
+            self.on_failed(id, was_successor, reason);
+        }
     }
 
     /// Drops a connection that is not needed.
@@ -331,6 +337,9 @@ impl Client {
             Fact::Published { id, result } => self.on_published(id, result),
             Fact::Publishing { keeps, max } => self.on_publishing(keeps, max),
             Fact::Unanswered { was_sent } => self.on_unanswered(id, was_sent),
+            Fact::Challenge { feed, text } => self.on_challenge(id, feed, text),
+            Fact::Reauth => self.on_reauth(id),
+            Fact::Token { ttl } => self.on_token_accepted(id, ttl),
             Fact::Silence(silence) => {
                 connection.silence = silence;
                 connection.renew(self.is_in_background, &mut self.timers, now);

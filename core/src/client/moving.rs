@@ -18,6 +18,10 @@ impl Client {
         self.timers.cancel(Timer::Attempt);
         let reason = self.state.reason().cloned();
         self.set_state(State::Connecting { reason });
+        self.awaits_token = self.lacks_token();
+        if self.awaits_token {
+            return;
+        }
         let (origin, network) = self.place();
         let known = self
             .memory
@@ -60,7 +64,9 @@ impl Client {
         {
             self.discard(successor, Outcome::Outrun);
         }
-        let needs_heir = self.update(primary) == Uptake::NeedsSuccessor || self.is_leaving;
+        let has_old_token = self.renew_token(primary) == Uptake::NeedsSuccessor;
+        let lacks_some = self.update(primary) == Uptake::NeedsSuccessor;
+        let needs_heir = has_old_token || lacks_some || self.is_leaving;
         if needs_heir
             && self.successor.is_none()
             && self.timers.deadline(Timer::Successor).is_none()
@@ -268,7 +274,7 @@ impl Client {
     }
 
     /// Waits before the next round.
-    fn back_off(&mut self, reason: Reason) {
+    pub(super) fn back_off(&mut self, reason: Reason) {
         let advice = reason.retry_after();
         self.not_before = self.now + advice.unwrap_or_default();
         let wait = self.backoff.next(advice, &mut self.rng);
@@ -324,6 +330,11 @@ impl Client {
     }
 
     fn try_rank(&mut self, rank: usize, role: Role) {
+        if self.race.primary().is_some() && self.lacks_token() {
+            self.race
+                .climb_after(RETRY_CLIMB, &mut self.timers, self.now);
+            return;
+        }
         match self.attempts.take(self.now) {
             Ok(()) if self.ask_to_climb(rank, role) == Uptake::Taken => {}
             Ok(()) => {
@@ -356,7 +367,7 @@ impl Client {
         let Some(transport) = self.connection(primary).map(|primary| primary.transport) else {
             return;
         };
-        if self.resume(transport) != Resume::Position {
+        if self.resume(transport) != Resume::Position || self.lacks_token() {
             return;
         }
         self.fresh = fresh;

@@ -88,6 +88,7 @@ impl Client {
             }
             Fact::Alive
             | Fact::Answered { .. }
+            | Fact::Challenge { .. }
             | Fact::Climbed(_)
             | Fact::Drain { .. }
             | Fact::Event { .. }
@@ -97,10 +98,12 @@ impl Client {
             | Fact::Presence { .. }
             | Fact::Published { .. }
             | Fact::Publishing { .. }
+            | Fact::Reauth
             | Fact::Silence(_)
             | Fact::Skip { .. }
             | Fact::Stayed(_)
             | Fact::Subscribed { .. }
+            | Fact::Token { .. }
             | Fact::Unanswered { .. }
             | Fact::Welcome { .. } => {}
         }

@@ -347,6 +347,7 @@ impl Look {
             channel: self.channel.clone(),
             start: known.cloned().map_or(Start::Now, Start::After),
             interest: Interest::Members,
+            credential: None,
         }
     }
 

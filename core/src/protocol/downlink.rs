@@ -19,7 +19,7 @@ use super::{
     Publish, Resume, Tracked, Wanted,
 };
 use crate::{
-    Head, Reason, Retry, Start, TransportKind,
+    Head, Reason, Retry, Start, Token, TransportKind,
     framing::{Framing, Lines, Sse},
 };
 
@@ -57,6 +57,10 @@ impl Protocol for Downlink {
         words.len() + message.data.len() + MOST_AROUND
     }
 
+    fn takes_tokens(&self) -> bool {
+        true
+    }
+
     fn open(&self, plan: Plan<'_>) -> Box<dyn Codec> {
         match plan.transport {
             TransportKind::WebSocket => Box::new(WebSocket::new(&plan)),
@@ -68,10 +72,29 @@ impl Protocol for Downlink {
     }
 }
 
-/// `hello` without its end, so that fields can follow.
-fn write_hello(session: &[u8; 16], frames: &mut String) {
-    frames.push_str("hello v=1 session=");
-    URL_SAFE_NO_PAD.encode_string(session, frames);
+/// Who says `hello`.
+struct Hello {
+    session: [u8; 16],
+    token: Option<Token>,
+}
+
+impl Hello {
+    fn new(plan: &Plan<'_>) -> Self {
+        Self {
+            session: *plan.session,
+            token: plan.token.cloned(),
+        }
+    }
+
+    /// Without its end, so that fields can follow.
+    fn write(&self, frames: &mut String) {
+        frames.push_str("hello v=1 session=");
+        URL_SAFE_NO_PAD.encode_string(self.session, frames);
+        if let Some(token) = &self.token {
+            frames.push_str(" token=");
+            encode_word(token.as_str(), frames);
+        }
+    }
 }
 
 fn write_sub(wanted: &Wanted, frames: &mut String) {
@@ -90,6 +113,16 @@ fn write_sub(wanted: &Wanted, frames: &mut String) {
         Start::Since(age) => write!(frames, " since={}", age.as_millis()),
     };
     written.expect(INFALLIBLE);
+    if let Some(credential) = &wanted.credential {
+        frames.push_str(" auth=");
+        encode_word(credential.as_str(), frames);
+    }
+    frames.push('\n');
+}
+
+fn write_token(token: &Token, frames: &mut String) {
+    frames.push_str("token ");
+    encode_word(token.as_str(), frames);
     frames.push('\n');
 }
 

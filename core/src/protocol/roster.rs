@@ -319,6 +319,7 @@ mod tests {
                 }
                 other @ (Fact::Alive
                 | Fact::Answered { .. }
+                | Fact::Challenge { .. }
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
@@ -329,9 +330,11 @@ mod tests {
                 | Fact::Presence { .. }
                 | Fact::Published { .. }
                 | Fact::Publishing { .. }
+                | Fact::Reauth
                 | Fact::Silence(_)
                 | Fact::Skip { .. }
                 | Fact::Stayed(_)
+                | Fact::Token { .. }
                 | Fact::Unanswered { .. }
                 | Fact::Welcome { .. }) => panic!("{other:?}"),
             })

@@ -38,6 +38,7 @@ impl Stage {
             ticket,
             log: &"log".into(),
             session: &[0; 16],
+            token: None,
             reuse: Reuse::Any,
             stream: None,
             max_payload,
@@ -163,6 +164,7 @@ pub(super) fn message(id: u64, channel: &str, name: &str, data: impl AsRef<[u8]>
 pub(super) fn wanted(feed: u64, channel: &str, start: Start) -> Wanted {
     Wanted {
         interest: Interest::Events,
+        credential: None,
         feed: FeedId::new(feed),
         channel: channel.into(),
         start,
@@ -182,9 +184,11 @@ pub(super) fn code(reason: &Reason) -> String {
         | Reason::Io(_)
         | Reason::Late
         | Reason::Malformed
+        | Reason::NoToken
         | Reason::OutboxFull
         | Reason::Silent
         | Reason::Status(_)
+        | Reason::TokenRefused
         | Reason::TooLarge
         | Reason::Unanswered
         | Reason::Unsupported

@@ -385,6 +385,7 @@ impl World {
                     | Timer::Silence(_)
                     | Timer::Snapshot(_)
                     | Timer::Successor
+                    | Timer::Token
                     | Timer::Unanswered => panic!("{timer:?} is no race's"),
                 }
                 self.settle();

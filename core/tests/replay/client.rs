@@ -55,6 +55,7 @@ impl Client {
             ticket: None,
             log: &"log".into(),
             session: &[0; 16],
+            token: None,
             reuse: Reuse::Any,
             stream: None,
             max_payload: 1 << 20,
@@ -283,6 +284,7 @@ impl Client {
             feed,
             channel: channel.as_str().into(),
             start: Start::Now,
+            credential: None,
         };
         self.feeds.push((feed, channel));
         self.tell(Intent::Subscribe(&[wanted]));

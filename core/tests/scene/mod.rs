@@ -6,7 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use downlink_core::{
     Client, Command, Config, Delivery, Head, HttpRequest, Instant, IoError, IoEvent, IoId,
     IoRequest, Member, Notice, Outcome, Output, Payload, PresenceId, PublishId, Reason,
-    SnapshotReason, Start, State, SubscriptionId, TrackId, TransportKind,
+    SnapshotReason, Start, State, SubscriptionId, Token, TokenAnswer, TokenReason, TrackId,
+    TransportKind,
     protocol::{Downlink, Message},
 };
 
@@ -505,6 +506,45 @@ impl Scene {
             .filter(|io| {
                 let sent = ["\npub ", "\ntrack ", "\nuntrack ", "\nbye\n"];
                 sent.iter().any(|verb| self.body(*io).contains(verb))
+            })
+            .collect()
+    }
+
+    /// The application answers with this token.
+    pub(crate) fn give(&mut self, token: &str) {
+        let token = Token::new(token).unwrap();
+        self.answer(TokenAnswer::Token(token));
+    }
+
+    pub(crate) fn answer(&mut self, answer: TokenAnswer) {
+        self.command(Command::Token(answer));
+    }
+
+    /// Why the application was asked for a token, each time.
+    pub(crate) fn asked_for_token(&self) -> Vec<TokenReason> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Token(reason) => Some(*reason),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn credential(&mut self, channel: &str, answer: TokenAnswer) {
+        self.command(Command::Credential {
+            channel: channel.into(),
+            answer,
+        });
+    }
+
+    /// For which channels and challenges the application was asked.
+    pub(crate) fn challenges(&self) -> Vec<String> {
+        self.notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::Credential { channel, challenge } => Some(format!("{channel} {challenge}")),
+                _ => None,
             })
             .collect()
     }

@@ -198,7 +198,7 @@ impl Codec for Link {
 
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
-            Intent::Bye | Intent::Track(_) => return Uptake::Unsupported,
+            Intent::Bye | Intent::Token(_) | Intent::Track(_) => return Uptake::Unsupported,
             Intent::Climb(transport) => {
                 self.begin(out, now);
                 self.begin_climb(transport, out, now);

@@ -152,6 +152,7 @@ impl Scene {
                 Fact::Welcome { transports, .. } => format!("welcome {transports:?}"),
                 fact @ (Fact::Alive
                 | Fact::Answered { .. }
+                | Fact::Challenge { .. }
                 | Fact::Climbed(_)
                 | Fact::Drain { .. }
                 | Fact::Hi
@@ -161,6 +162,8 @@ impl Scene {
                 | Fact::Part { .. }
                 | Fact::Presence { .. }
                 | Fact::Publishing { .. }
+                | Fact::Reauth
+                | Fact::Token { .. }
                 | Fact::Skip { .. }
                 | Fact::Stayed(_)
                 | Fact::Unanswered { .. }) => format!("{fact:?}"),

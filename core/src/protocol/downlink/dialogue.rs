@@ -57,6 +57,8 @@ pub(super) enum Meaning {
 /// What the server says when it accepts the client.
 pub(super) struct Welcome {
     pub(super) fact: Fact,
+    /// How long the token is good for.
+    pub(super) token: Fact,
     pub(super) hold: Option<Duration>,
     /// The most bytes of a message or request.
     pub(super) max: usize,
@@ -95,6 +97,10 @@ impl Dialogue {
             "nak" => handle_nak(frame).map(Meaning::Fact),
             "member" => self.handle_member(frame),
             "members" => self.handle_members(frame),
+            "reauth" => Ok(Meaning::Fact(Fact::Reauth)),
+            "token" => Ok(Meaning::Fact(Fact::Token {
+                ttl: frame.field("ttl").map(milliseconds).transpose()?,
+            })),
             "part" => Ok(Meaning::Content(handle_part(frame)?)),
             "leave" => Ok(Meaning::Content(Fact::Refused {
                 feed: feed(frame)?,
@@ -152,6 +158,9 @@ impl Dialogue {
             fact: Fact::Welcome {
                 transports: Some(transports),
                 spread: optional("spread")?.unwrap_or_default(),
+            },
+            token: Fact::Token {
+                ttl: optional("ttl")?,
             },
             hold: optional("hold")?,
             max,
@@ -335,6 +344,14 @@ fn handle_error(frame: &Frame) -> Result<Fact, Reason> {
     };
     if scope == "-" {
         return Err(reason);
+    }
+    if code == "credential" {
+        return Ok(Fact::Challenge {
+            feed: FeedId::new(required(number(scope))?),
+            text: required(decode(frame.field("challenge").unwrap_or_default()))?
+                .as_ref()
+                .into(),
+        });
     }
 
     Ok(Fact::Refused {

@@ -4,12 +4,12 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{fmt::Write as _, time::Duration};
 
 use super::{
-    INFALLIBLE, LANE,
+    Hello, INFALLIBLE, LANE,
     dialogue::{Dialogue, Meaning, Said, Welcome},
     frame::Frame,
     framing_of, insert,
     posts::Posts,
-    refusal, write_hello, write_pub, write_sub, write_track,
+    refusal, write_pub, write_sub, write_track,
 };
 use crate::{
     HttpRequest, Instant, IoEvent, IoRequest, Method, Payload, Reason, Reuse, Role, Start,
@@ -22,7 +22,7 @@ use crate::{
 /// A connection over HTTP: its requests name the whole set each time.
 pub(super) struct Http {
     url: String,
-    session: [u8; 16],
+    hello: Hello,
     transport: TransportKind,
     stream: Option<TransportKind>,
     /// By ascending id, each from the last position that came over this connection.
@@ -73,7 +73,7 @@ impl Http {
     pub(super) fn new(plan: &Plan<'_>) -> Self {
         Self {
             url: plan.url.into(),
-            session: *plan.session,
+            hello: Hello::new(plan),
             transport: plan.transport,
             stream: plan.stream,
             wanted: plan.wanted.into(),
@@ -98,7 +98,7 @@ impl Http {
         let mut exchange = Exchange::new(role, self.max_payload, now);
         let mut frames = String::new();
         let mut headers = Vec::from([("content-type".into(), "text/plain".into())]);
-        write_hello(&self.session, &mut frames);
+        self.hello.write(&mut frames);
         if self.is_stream() {
             frames.push_str(" mode=stream\n");
             if self.transport == TransportKind::Sse {
@@ -171,6 +171,7 @@ impl Http {
             Meaning::Welcome(welcome) => {
                 let Welcome {
                     fact,
+                    token,
                     hold,
                     publishing,
                     presence,
@@ -183,6 +184,7 @@ impl Http {
                 out.facts.extend(publishing);
                 self.takes_tracks = matches!(presence, Fact::Presence { lease: Some(_) });
                 out.facts.push(presence);
+                out.facts.push(token);
                 if let Fact::Welcome {
                     transports: Some(transports),
                     ..
@@ -206,7 +208,7 @@ impl Http {
             Fact::Gap { feed, to, .. } => (*feed, Ok(to)),
             Fact::Event { feed, seq, .. } => (*feed, Err(*seq)),
             Fact::Skip { feed, to } => (*feed, Err(*to)),
-            Fact::Refused { feed, .. } => {
+            Fact::Challenge { feed, .. } | Fact::Refused { feed, .. } => {
                 let feed = *feed;
                 self.wanted.retain(|wanted| wanted.feed != feed);
                 return;
@@ -220,8 +222,10 @@ impl Http {
             | Fact::Answered { .. }
             | Fact::Published { .. }
             | Fact::Publishing { .. }
+            | Fact::Reauth
             | Fact::Silence(_)
             | Fact::Stayed(_)
+            | Fact::Token { .. }
             | Fact::Unanswered { .. }
             | Fact::Welcome { .. } => return,
         };
@@ -393,8 +397,7 @@ impl Codec for Http {
     fn handle_intent(&mut self, intent: Intent<'_>, out: &mut Out, now: Instant) -> Uptake {
         match intent {
             Intent::Bye => {
-                self.posts
-                    .send(&self.url, &self.session, b"bye\n", out, now);
+                self.posts.send(&self.url, &self.hello, b"bye\n", out, now);
                 Uptake::Taken
             }
             Intent::Climb(_) => Uptake::Unsupported,
@@ -414,17 +417,25 @@ impl Codec for Http {
                 for outgoing in batch {
                     write_pub(outgoing, &mut frames);
                 }
-                self.posts.send(&self.url, &self.session, &frames, out, now);
+                self.posts.send(&self.url, &self.hello, &frames, out, now);
                 self.schedule(out);
                 Uptake::Taken
             }
+            // One connection, one token: what is refused is the one that was said.
+            Intent::Token(token) => match self.stage {
+                Stage::Pausing(_) if !self.posts.is_under_way() => {
+                    self.hello.token = Some(token.clone());
+                    Uptake::Taken
+                }
+                Stage::Asking(_) | Stage::Done | Stage::Pausing(_) => Uptake::NeedsSuccessor,
+            },
             Intent::Track(_) if !self.takes_tracks || !self.posts.is_idle() => Uptake::Later,
             Intent::Track(batch) => {
                 let mut frames = Vec::new();
                 for tracked in batch {
                     write_track(tracked, &mut frames);
                 }
-                self.posts.send(&self.url, &self.session, &frames, out, now);
+                self.posts.send(&self.url, &self.hello, &frames, out, now);
                 self.schedule(out);
                 Uptake::Taken
             }

@@ -4,9 +4,10 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use super::{
+    Hello,
     dialogue::{Dialogue, Meaning, Said},
     frame::Frame,
-    framing_of, refusal, write_hello,
+    framing_of, refusal,
 };
 use crate::{
     HttpRequest, Instant, IoError, IoEvent, IoRequest, Method, Payload, Reason, Retry, Reuse,
@@ -59,15 +60,15 @@ impl Posts {
     pub(super) fn send(
         &mut self,
         url: &str,
-        session: &[u8; 16],
+        hello: &Hello,
         frames: &[u8],
         out: &mut Out,
         now: Instant,
     ) {
-        let mut hello = String::new();
-        write_hello(session, &mut hello);
-        hello.push_str(" mode=once\n");
-        let mut body = hello.into_bytes();
+        let mut body = String::new();
+        hello.write(&mut body);
+        body.push_str(" mode=once\n");
+        let mut body = body.into_bytes();
         body.extend_from_slice(frames);
         let request = HttpRequest {
             url: url.into(),
@@ -171,6 +172,7 @@ impl Posts {
         now: Instant,
     ) -> Result<(), Reason> {
         self.failures += 1;
+        out.facts.push(Fact::Unanswered { was_sent });
         let rest = if let Reason::Refused {
             retry: Retry::After(wait),
             ..
@@ -187,7 +189,6 @@ impl Posts {
         } else {
             self.stage = Stage::Resting(now + rest);
         }
-        out.facts.push(Fact::Unanswered { was_sent });
 
         Ok(())
     }

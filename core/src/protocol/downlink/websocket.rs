@@ -5,10 +5,10 @@ use alloc::{string::String, vec::Vec};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    DEFAULT_MAX, LANE,
+    DEFAULT_MAX, Hello, LANE,
     dialogue::{Dialogue, Meaning, Said, Welcome},
     frame::Frame,
-    refusal, write_hello, write_pub, write_sub, write_track, write_unsub,
+    refusal, write_pub, write_sub, write_token, write_track, write_unsub,
 };
 use crate::{
     Instant, IoEvent, IoRequest, Payload, Reason, Role, WebSocketRequest,
@@ -36,8 +36,10 @@ pub(super) struct WebSocket {
 impl WebSocket {
     pub(super) fn new(plan: &Plan<'_>) -> Self {
         let mut offered = String::new();
-        write_hello(plan.session, &mut offered);
+        Hello::new(plan).write(&mut offered);
         offered.push('\n');
+        // A long token is for no header.
+        let is_long = offered.len() > MOST_OFFERED;
         let mut waiting = String::new();
         let mut frame = String::new();
         for wanted in plan.wanted {
@@ -50,12 +52,12 @@ impl WebSocket {
             }
         }
         match plan.role {
+            Role::Opening | Role::Start | Role::Successor if !is_long => {}
             // A probe asks for nothing before it has proved itself.
-            Role::Probe => {
+            Role::Probe | Role::Opening | Role::Start | Role::Successor => {
                 offered.push_str(&waiting);
                 waiting = core::mem::take(&mut offered);
             }
-            Role::Opening | Role::Start | Role::Successor => {}
         }
 
         Self {
@@ -87,6 +89,7 @@ impl WebSocket {
             Meaning::Welcome(welcome) => {
                 let Welcome {
                     fact,
+                    token,
                     max,
                     publishing,
                     presence,
@@ -97,6 +100,7 @@ impl WebSocket {
                 out.facts.extend(publishing);
                 self.takes_tracks = matches!(presence, Fact::Presence { lease: Some(_) });
                 out.facts.push(presence);
+                out.facts.push(token);
                 out.facts.push(fact);
             }
         }
@@ -221,6 +225,7 @@ impl Codec for WebSocket {
                     write_sub(wanted, &mut self.waiting);
                 }
             }
+            Intent::Token(token) => write_token(token, &mut self.waiting),
             Intent::Track(_) if !self.takes_tracks => return Uptake::Later,
             Intent::Track(batch) => {
                 let mut frames = Vec::new();

@@ -503,7 +503,11 @@ impl Codec for Lines {
                     }
                 }
             }
-            Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_) => {
+            Intent::Bye
+            | Intent::Climb(_)
+            | Intent::Quiesce
+            | Intent::Token(_)
+            | Intent::Track(_) => {
                 return Uptake::Unsupported;
             }
             Intent::Subscribe(more) => {

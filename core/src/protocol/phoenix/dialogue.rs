@@ -70,7 +70,11 @@ impl Dialogue {
         now: Instant,
     ) -> Uptake {
         match intent {
-            Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_) => {
+            Intent::Bye
+            | Intent::Climb(_)
+            | Intent::Quiesce
+            | Intent::Token(_)
+            | Intent::Track(_) => {
                 return Uptake::Unsupported;
             }
             Intent::Probe => self.beat(),

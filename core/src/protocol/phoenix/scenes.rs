@@ -96,6 +96,9 @@ fn short(fact: Fact) -> Option<String> {
         | Fact::Part { .. }
         | Fact::Presence { .. }
         | Fact::Publishing { .. }
+        | Fact::Challenge { .. }
+        | Fact::Reauth
+        | Fact::Token { .. }
         | Fact::Skip { .. }
         | Fact::Stayed(_)
         | Fact::Unanswered { .. }) => panic!("{other:?}"),

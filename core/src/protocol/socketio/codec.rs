@@ -326,7 +326,14 @@ impl Codec for Connection {
                 self.way = Way::Climbing(Climb::Opening, now + CLIMB);
                 self.open_socket(out);
             }
-            (Intent::Bye | Intent::Climb(_) | Intent::Quiesce | Intent::Track(_), _) => {
+            (
+                Intent::Bye
+                | Intent::Climb(_)
+                | Intent::Quiesce
+                | Intent::Token(_)
+                | Intent::Track(_),
+                _,
+            ) => {
                 return Uptake::Unsupported;
             }
             (Intent::Probe, Way::Polling | Way::Climbing(Climb::Opening | Climb::Probing, _)) => {

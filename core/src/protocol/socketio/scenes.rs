@@ -155,6 +155,9 @@ fn short(fact: Fact) -> String {
         | Fact::Part { .. }
         | Fact::Presence { .. }
         | Fact::Publishing { .. }
+        | Fact::Challenge { .. }
+        | Fact::Reauth
+        | Fact::Token { .. }
         | Fact::Skip { .. }
         | Fact::Unanswered { .. }) => panic!("{other:?}"),
     }
