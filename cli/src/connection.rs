@@ -1,6 +1,6 @@
 //! What every command that talks to a server takes.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, io, path::PathBuf, process::Stdio, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -8,9 +8,10 @@ use downlink::{
     Builder, Client, TransportKind,
     protocol::{self, Protocol},
 };
+use tokio::process::Command;
 
 /// How the server is reached.
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Connection {
     /// The server, for example https://example.org/downlink
     url: String,
@@ -24,6 +25,17 @@ pub(crate) struct Connection {
     /// Send this header with each request, as "Name: value"
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
     headers: Vec<(String, String)>,
+    /// Who this is, for the server; better in the environment, where other users of the machine do not see it
+    #[arg(
+        long,
+        env = "DOWNLINK_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "token_command"
+    )]
+    token: Option<String>,
+    /// Ask this shell command for a token, each time one is needed: it prints one line; nothing if there is none any more
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
     /// Trust this certificate authority, a file in PEM
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -38,6 +50,12 @@ impl Connection {
         for (name, value) in self.headers {
             builder = builder.header(name, value);
         }
+        if let Some(token) = &self.token {
+            builder = builder.token(token.trim());
+        }
+        if let Some(command) = self.token_command {
+            builder = builder.token_provider(move |_| ask(command.clone()));
+        }
         if let Some(path) = &self.ca {
             let pem =
                 fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -46,6 +64,34 @@ impl Connection {
 
         Ok(builder)
     }
+}
+
+/// Runs a command that prints a token.
+async fn ask(command: String) -> io::Result<Option<String>> {
+    let shell = if cfg!(windows) {
+        ("cmd", "/C")
+    } else {
+        ("sh", "-c")
+    };
+    let output = Command::new(shell.0)
+        .args([shell.1, &command])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        let text = format!("the token command failed ({})", output.status);
+        anstream::eprintln!("downlink: {text}");
+        return Err(io::Error::other(text));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+
+    Ok(text
+        .lines()
+        .next()
+        .map(|line| line.trim().to_owned())
+        .filter(|token| !token.is_empty()))
 }
 
 /// Checks the name of a channel.

@@ -18,14 +18,14 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 /// Server-pushed data, over whatever transport the network lets through.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "downlink", version)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Verb {
     Conformance(conformance::Conformance),
     Demo(demo::Demo),

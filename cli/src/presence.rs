@@ -22,7 +22,7 @@ use crate::{
 /// Prints who is in a channel, and then who comes, changes and goes.
 ///
 /// Ends with exit code 1 if the server refuses, and with 0 on Ctrl-C or when nobody reads its output any more.
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Presence {
     #[command(flatten)]
     connection: Connection,

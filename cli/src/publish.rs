@@ -27,7 +27,7 @@ use crate::{
 ///
 /// Each DATA is an event; without any, each line of standard input is one. Ends with exit code 0 if all took effect, else with
 /// 1.
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Publish {
     #[command(flatten)]
     connection: Connection,

@@ -23,7 +23,7 @@ use crate::{
 /// Subscribes to channels and prints their events, gaps and the state of the connection.
 ///
 /// Ends with exit code 1 if the server refuses for good, and with 0 on Ctrl-C or when nobody reads its output any more.
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Tail {
     #[command(flatten)]
     connection: Connection,

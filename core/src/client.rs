@@ -48,6 +48,8 @@ pub struct Client {
     state: State,
     wants_connection: bool,
     was_connected: bool,
+    /// So many rounds in a row found nothing that speaks the protocol.
+    hopeless: usize,
     /// The wish changed since the connections were told.
     is_dirty: bool,
     /// The server of the primary connection goes away.
@@ -140,6 +142,7 @@ impl Client {
             },
             wants_connection: false,
             was_connected: false,
+            hopeless: 0,
             is_dirty: false,
             is_leaving: false,
             is_in_background: false,

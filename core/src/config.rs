@@ -10,6 +10,9 @@ use crate::{Overflow, Token, TransportKind, outbox::OutboxBounds, protocol::Prot
 pub struct Config {
     /// The server: an absolute `http` or `https` URL without user and fragment.
     pub url: String,
+    /// At how many places the platform looks for the server, one after the other with each failed round of attempts; 1 by
+    /// default. Only when nothing at any of them speaks the protocol the client ends.
+    pub endpoints: usize,
     /// The protocol that the server speaks; Downlink's own by default.
     pub protocol: Arc<dyn Protocol>,
     /// The transports that may be used; all by default. The order does not matter.
@@ -65,6 +68,7 @@ impl Config {
     pub fn new(url: impl Into<String>, protocol: impl Protocol + 'static) -> Self {
         Self {
             url: url.into(),
+            endpoints: 1,
             protocol: Arc::new(protocol),
             transports: TransportKind::ALL.into(),
             opening: true,

@@ -384,6 +384,29 @@ fn a_wrong_url_is_terminal_once_every_transport_has_met_it_alike() {
 }
 
 #[test]
+fn one_wrong_url_of_several_does_not_end_the_client() {
+    for (places, ends) in [(2, false), (1, true)] {
+        let mut scene = Scene::with(|config| config.endpoints = places);
+        scene.subscribe(1, "room:1", Start::Now);
+        for _ in 0..5 {
+            scene.pass(1);
+            for io in scene.all_running() {
+                scene.refuse(io, 404);
+            }
+        }
+        assert_eq!(scene.ended(1).is_some(), ends);
+        scene.pass(3_000);
+        for _ in 0..5 {
+            scene.pass(1);
+            for io in scene.all_running() {
+                scene.refuse(io, 404);
+            }
+        }
+        assert_eq!(scene.ended(1), Some(Reason::Status(404)));
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_is_waited_for_with_growing_pauses() {
     let mut scene = Scene::new();
     scene.subscribe(1, "room:1", Start::Now);

@@ -3,7 +3,7 @@
 use std::{error, fmt, sync::Arc, time::Duration};
 
 use downlink_core::{
-    Config, Overflow, TransportKind,
+    Config, InvalidToken, Overflow, Token, TokenReason, TransportKind,
     protocol::{Downlink, Protocol},
 };
 use tokio::runtime::Handle;
@@ -14,6 +14,7 @@ use crate::{
     directed::Directed,
     endpoints::{Endpoints, Provider, Source},
     platform::{PlatformError, PlatformOptions, TokioPlatform},
+    providers::{Challenge, Providers},
 };
 
 /// Options of a [`Client`]; made by [`Client::builder`].
@@ -35,6 +36,8 @@ pub struct Builder {
     overflow: Overflow,
     echo: bool,
     member: Option<Arc<str>>,
+    token: Option<Result<Token, InvalidToken>>,
+    providers: Providers,
     options: PlatformOptions,
     platform: Option<TokioPlatform>,
 }
@@ -57,14 +60,16 @@ impl Builder {
             overflow: Overflow::default(),
             echo: true,
             member: None,
+            token: None,
+            providers: Providers::default(),
             options: PlatformOptions::default(),
             platform: None,
         }
     }
 
     /// Further URLs of the same service. Where a round of attempts fails, the next round goes to the next URL, in turn, after
-    /// the usual pause; the builder's own is the first. A connection that is lost is first made again where it was. A server
-    /// that answers and is no such service ends the client, as with one URL.
+    /// the usual pause; the builder's own is the first. A connection that is lost is first made again where it was. If what
+    /// answers at all of them is no such service, the client ends.
     ///
     /// What the protocol adds to the URL, it adds to each. Where the URL has a placeholder in its path, that path is used
     /// everywhere.
@@ -207,6 +212,61 @@ impl Builder {
         self
     }
 
+    /// Says who this client is: 1 to 3,500 visible ASCII characters, for example a JSON Web Token. It travels within the
+    /// connection, never in a URL. A server that refuses it, and no [`Builder::token_provider`], ends the client.
+    pub fn token(mut self, token: impl AsRef<str>) -> Self {
+        self.token = Some(Token::new(token.as_ref()));
+        self
+    }
+
+    /// Asks `provide` for a token: before the first connection, unless there is a [`Builder::token`]; before one ends, by the
+    /// time that the server says; and when the server refuses one, or calls it back. It is asked once at a time, and has 30
+    /// seconds; then its future is dropped.
+    ///
+    /// `Ok(None)` says that there is no token any more, for example because the user has logged out: the client ends with
+    /// [`Reason::TokenRefused`](crate::Reason::TokenRefused). After an error, or where it has nothing but the token that was
+    /// refused, it is asked again after a pause that grows; events flow meanwhile, if there is a connection. Two new tokens in
+    /// a row that the server refuses end the client.
+    ///
+    /// ```no_run
+    /// use downlink::Client;
+    ///
+    /// async fn log_in() -> Result<Option<String>, std::io::Error> {
+    ///     // From your API.
+    ///     Ok(Some("eyJhbGciOiJFZERTQSJ9.e30.c2ln".into()))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://example.org/downlink")
+    ///     .token_provider(|_reason| log_in())
+    ///     .connect()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn token_provider<F, R, E>(mut self, provide: F) -> Self
+    where
+        F: Fn(TokenReason) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<String>, E>> + Send + 'static,
+        E: Into<Box<dyn error::Error + Send + Sync>>,
+    {
+        self.providers.give_tokens(provide);
+        self
+    }
+
+    /// Asks `provide` for a credential where the server wants one for a channel, beside the token. It is kept for as long as
+    /// somebody subscribes to that channel. It answers like a [`Builder::token_provider`], but what it refuses ends only the
+    /// subscriptions of that channel, as do two credentials in a row that the server does not take.
+    pub fn credential_provider<F, R, E>(mut self, provide: F) -> Self
+    where
+        F: Fn(Challenge) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<String>, E>> + Send + 'static,
+        E: Into<Box<dyn error::Error + Send + Sync>>,
+    {
+        self.providers.give_credentials(provide);
+        self
+    }
+
     /// Makes the client. It connects when something is subscribed; whether that works is told by its state and its
     /// subscriptions, not here.
     ///
@@ -224,9 +284,18 @@ impl Builder {
                 Some(Source::List(all?))
             }
         };
+        let places = match &source {
+            Some(Source::List(urls)) => urls.len(),
+            Some(Source::Provider(_)) | None => 1,
+        };
         let endpoints = source.map(|source| Arc::new(Endpoints::new(url.clone(), source)));
         if self.transports.is_empty() {
             return Err(BuildError::NoTransport);
+        }
+        let token = self.token.transpose().map_err(BuildError::Token)?;
+        let wants_token = token.is_some() || self.providers.has_token();
+        if wants_token && !self.protocol.takes_tokens() {
+            return Err(BuildError::TakesNoToken);
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| BuildError::NoEntropy)?;
@@ -260,12 +329,16 @@ impl Builder {
         config.outbox_overflow = self.overflow;
         config.echo = self.echo;
         config.member = self.member;
+        config.token = token;
+        config.token_provider = self.providers.has_token();
+        config.credential_provider = self.providers.has_credential();
+        config.endpoints = places;
         let platform = Directed {
             platform,
             endpoints,
         };
 
-        Ok(client::spawn(config, platform, seed))
+        Ok(client::spawn(config, platform, self.providers, seed))
     }
 }
 
@@ -281,6 +354,10 @@ pub enum BuildError {
     NoTransport,
     /// A header, certificate or proxy cannot be used.
     Platform(PlatformError),
+    /// The protocol has no place for a token.
+    TakesNoToken,
+    /// The token cannot be sent.
+    Token(InvalidToken),
     /// The URL is no absolute `http`, `https`, `ws` or `wss` URL.
     Url,
 }
@@ -292,6 +369,10 @@ impl fmt::Display for BuildError {
             Self::NoRuntime => "there is no tokio runtime here: call `connect` within one",
             Self::NoTransport => "no transport is allowed: name at least one",
             Self::Platform(_) => "a header, certificate or proxy cannot be used",
+            Self::TakesNoToken => {
+                "this protocol takes no token: give it as a header, or as an option of the protocol"
+            }
+            Self::Token(_) => "the token cannot be sent",
             Self::Url => {
                 "the URL cannot be used: give an absolute one, for example https://example.org/downlink"
             }
@@ -303,7 +384,12 @@ impl error::Error for BuildError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Platform(error) => Some(error),
-            Self::NoEntropy | Self::NoRuntime | Self::NoTransport | Self::Url => None,
+            Self::Token(error) => Some(error),
+            Self::NoEntropy
+            | Self::NoRuntime
+            | Self::NoTransport
+            | Self::TakesNoToken
+            | Self::Url => None,
         }
     }
 }

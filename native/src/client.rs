@@ -16,13 +16,17 @@ use downlink_core::{
 };
 use downlink_driver::Platform as _;
 use futures_util::{Stream, stream};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    task::JoinSet,
+};
 
 use crate::{
     Builder, Presence, Publishing, StateSubscription, Subscription, Tracking,
     directed::Directed,
     endpoints::Endpoints,
     presence::Unread,
+    providers::Providers,
     subscription::{Inlet, Item},
 };
 
@@ -54,6 +58,8 @@ struct Shared {
     trials: broadcast::Sender<Trial>,
     state: watch::Sender<State>,
     endpoints: Option<Arc<Endpoints>>,
+    providers: Providers,
+    commands: mpsc::WeakUnboundedSender<Command>,
 }
 
 impl Client {
@@ -327,7 +333,12 @@ impl Commands {
 }
 
 /// Spawns the task of a client.
-pub(crate) fn spawn(config: Config, platform: Directed, seed: [u8; 32]) -> Client {
+pub(crate) fn spawn(
+    config: Config,
+    platform: Directed,
+    providers: Providers,
+    seed: [u8; 32],
+) -> Client {
     let unix = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
@@ -348,6 +359,8 @@ pub(crate) fn spawn(config: Config, platform: Directed, seed: [u8; 32]) -> Clien
         trials: broadcast::channel(256).0,
         state: sender,
         endpoints: platform.endpoints.clone(),
+        providers,
+        commands: commands.downgrade(),
     });
 
     tokio::spawn({
@@ -355,7 +368,12 @@ pub(crate) fn spawn(config: Config, platform: Directed, seed: [u8; 32]) -> Clien
         async move {
             let mut from_handles = from_handles;
             let commands = stream::poll_fn(|context| from_handles.poll_recv(context));
-            downlink_driver::run(core, platform, commands, |notices| shared.tell(notices)).await;
+            // Ends with the task.
+            let mut asked = JoinSet::new();
+            downlink_driver::run(core, platform, commands, |notices| {
+                shared.tell(notices, &mut asked);
+            })
+            .await;
             lock(&shared.subscribers).clear();
             lock(&shared.publishers).clear();
             lock(&shared.trackers).clear();
@@ -374,7 +392,7 @@ pub(crate) fn spawn(config: Config, platform: Directed, seed: [u8; 32]) -> Clien
 }
 
 impl Shared {
-    fn tell(&self, notices: &mut Vec<Notice>) {
+    fn tell(&self, notices: &mut Vec<Notice>, asked: &mut JoinSet<()>) {
         let mut subscribers = lock(&self.subscribers);
         for notice in notices.drain(..) {
             match notice {
@@ -422,6 +440,9 @@ impl Shared {
                         endpoints.note(&state);
                     }
                     self.state.send_replace(state);
+                }
+                Notice::Credential { .. } | Notice::Token(_) => {
+                    self.providers.ask(notice, &self.commands, asked);
                 }
                 Notice::Trial(trial) => {
                     tracing::debug!(transport = trial.transport.name(), outcome = ?trial.outcome, lasted = ?trial.lasted, "a trial ended");

@@ -45,6 +45,7 @@ mod origin;
 mod platform;
 mod pool;
 mod presence;
+mod providers;
 mod proxy;
 mod publishing;
 mod redirect;
@@ -59,9 +60,9 @@ mod tunnel;
 mod websocket;
 
 pub use downlink_core::{
-    Ack, Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, IoError, Member, Outcome,
-    Overflow, Payload, PresenceChanges, Reason, Retry, Role, SnapshotReason, Start, State, Text,
-    TransportKind, Trial, UnknownTransport,
+    Ack, Certainty, Cursor, Delivery, Event, Gap, Hint, InvalidCursor, InvalidToken, IoError,
+    Member, Outcome, Overflow, Payload, PresenceChanges, Reason, Retry, Role, SnapshotReason,
+    Start, State, Text, TokenReason, TransportKind, Trial, UnknownTransport,
 };
 
 /// The protocols of servers.
@@ -85,6 +86,7 @@ pub use crate::{
     client::Client,
     platform::{PlatformError, PlatformOptions, TokioPlatform},
     presence::Presence,
+    providers::Challenge,
     publishing::Publishing,
     snapshots::{StateSubscription, Update},
     subscription::Subscription,

@@ -266,7 +266,8 @@ impl Client {
             return;
         }
         let reason = reasons.swap_remove(0);
-        if is_final && !self.was_connected {
+        self.hopeless = if is_final { self.hopeless + 1 } else { 0 };
+        if self.hopeless >= self.config.endpoints && !self.was_connected {
             self.end(reason);
         } else {
             self.back_off(reason);
