@@ -34,6 +34,19 @@ pub(crate) enum Guests {
 impl Proxy {
     /// Starts Squid. It alone knows where [`HIDDEN`] is.
     pub(crate) async fn squid(guests: Guests) -> Result<Self> {
+        let mut error = None;
+        // Somebody may have taken the port meanwhile.
+        for _ in 0..3 {
+            match Self::try_squid(guests).await {
+                Ok(proxy) => return Ok(proxy),
+                Err(failure) => error = Some(failure),
+            }
+        }
+
+        Err(error.context("there was a try")?)
+    }
+
+    async fn try_squid(guests: Guests) -> Result<Self> {
         let folder = folder()?;
         let address = free_address().await?;
         let path = folder.display();
@@ -65,7 +78,10 @@ impl Proxy {
             ),
         )?;
         let mut command = Command::new("squid");
-        command.arg("-N").arg("-f").arg(folder.join("squid.conf"));
+        // A name of its own keeps what instances share apart.
+        let name = format!("port{}", address.port());
+        command.args(["-N", "-n", &name]);
+        command.arg("-f").arg(folder.join("squid.conf"));
         let log = folder.join("access.log");
 
         Self::start(&mut command, folder, log, address).await
@@ -113,7 +129,8 @@ impl Proxy {
                 return Ok(proxy);
             }
             if let Some(status) = proxy.child.try_wait()? {
-                bail!("the proxy ended ({status}): {}", proxy.read("stderr"));
+                let said = [proxy.read("stderr"), proxy.read("cache.log")].concat();
+                bail!("the proxy ended ({status}): {said}");
             }
             sleep(Duration::from_millis(25)).await;
         }
