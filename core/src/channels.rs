@@ -207,6 +207,7 @@ impl Channels {
 
     /// `connection` was asked for these.
     pub(crate) fn ask(&mut self, connection: ConnectionId, wanted: &[Wanted]) {
+        self.note_credentials(connection, wanted);
         let of_events = |wanted: &&Wanted| wanted.interest == Interest::Events;
         for wanted in wanted.iter().filter(of_events) {
             let from = match &wanted.start {
@@ -228,6 +229,9 @@ impl Channels {
     /// `connection` is gone.
     pub(crate) fn drop_link(&mut self, connection: ConnectionId) {
         self.standings.forget(connection);
+        for challenge in &mut self.challenges {
+            challenge.said.retain(|(on, _)| *on != connection);
+        }
     }
 
     /// Returns what is wanted and `connection` was not asked for, and what it was asked for and is not wanted.

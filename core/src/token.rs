@@ -1,9 +1,9 @@
 //! Who the client is: its token, where it comes from, and what the servers said of it.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
-use crate::Instant;
+use crate::{Instant, connection::ConnectionId, feed::FeedId};
 
 /// A secret of the application that says who it is, for the whole connection or for one channel.
 ///
@@ -226,6 +226,8 @@ pub(crate) struct Challenge {
     /// What the server gave to answer.
     pub(crate) text: Box<str>,
     pub(crate) credential: Option<Token>,
+    /// Where it was said.
+    pub(crate) said: Vec<(ConnectionId, FeedId)>,
     pub(crate) is_asked: bool,
     /// How often in a row the credential was not taken.
     pub(crate) strikes: u32,

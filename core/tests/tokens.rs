@@ -391,6 +391,35 @@ fn a_channel_that_wants_a_credential_gets_one() {
 }
 
 #[test]
+fn a_challenge_to_what_was_asked_before_there_was_a_credential_is_no_refusal() {
+    let mut scene = only_by(TransportKind::WebSocket);
+    scene.subscribe(1, "vault", Start::Now);
+    scene.subscribe(2, "vault", "z:1".parse().map(Start::After).unwrap());
+    scene.give("one");
+    let socket = scene.only(Via::WebSocket);
+    scene.say(
+        socket,
+        &format!(
+            "{}err 1 credential retry=token challenge=c\n",
+            welcome(600_000)
+        ),
+    );
+    scene.credential("vault", TokenAnswer::Token(Token::new("yes").unwrap()));
+    assert_eq!(scene.sent(), ["sub 1 vault auth=yes\n"]);
+    scene.say(socket, "err 2 credential retry=token challenge=c\n");
+    assert_eq!(scene.sent(), ["sub 2 vault after=z:1 auth=yes\n"]);
+    assert_eq!(scene.challenges().len(), 1);
+
+    // Now it was said: one refusal costs a question, two are the end.
+    scene.say(socket, "err 2 credential retry=token challenge=c\n");
+    assert_eq!(scene.challenges().len(), 2);
+    scene.credential("vault", TokenAnswer::Token(Token::new("no").unwrap()));
+    scene.say(socket, "err 2 credential retry=token challenge=c\n");
+    assert!(is_refused(scene.ended(1), "credential"));
+    assert!(is_refused(scene.ended(2), "credential"));
+}
+
+#[test]
 fn a_poll_goes_on_without_a_channel_that_wants_a_credential() {
     let mut scene = only_by(TransportKind::LongPoll);
     scene.subscribe_together(&[(1, "vault"), (2, "room")]);

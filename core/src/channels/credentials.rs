@@ -37,6 +37,7 @@ impl Channels {
                 channel: channel.clone(),
                 text: Box::default(),
                 credential: None,
+                said: Vec::new(),
                 is_asked: false,
                 strikes: 0,
                 failures: 0,
@@ -44,7 +45,13 @@ impl Channels {
             self.challenges.len() - 1
         });
         let challenge = &mut self.challenges[at];
-        if challenge.credential.take().is_some() {
+        if challenge.credential.is_some() {
+            if !challenge.said.contains(&(connection, feed)) {
+                // It was asked before there was one.
+                self.has_changed = true;
+                return;
+            }
+            challenge.credential = None;
             challenge.strikes += 1;
         }
         if challenge.strikes >= MOST_STRIKES {
@@ -78,6 +85,7 @@ impl Channels {
         match answer {
             TokenAnswer::Token(credential) => {
                 challenge.credential = Some(credential);
+                challenge.said.clear();
                 challenge.failures = 0;
                 let of_channel = self
                     .feeds
@@ -111,6 +119,19 @@ impl Channels {
         wanted.credential = at.and_then(|at| self.challenges[at].credential.clone());
 
         wanted
+    }
+
+    /// `connection` was asked for these, with what there was to say.
+    pub(super) fn note_credentials(&mut self, connection: ConnectionId, wanted: &[Wanted]) {
+        for wanted in wanted.iter().filter(|wanted| wanted.credential.is_some()) {
+            let at = self.find_challenge(&wanted.channel);
+            let pair = (connection, wanted.feed);
+            if let Some(challenge) = at.and_then(|at| self.challenges.get_mut(at))
+                && !challenge.said.contains(&pair)
+            {
+                challenge.said.push(pair);
+            }
+        }
     }
 
     /// The server took the credential, if there was one.

@@ -37,8 +37,13 @@ impl Client {
         // The connections are told of a new one, or the race goes on.
         self.is_dirty = true;
         match self.tokens.take(answer, self.now) {
-            Taken::New if self.awaits_token => self.begin_heat(),
-            Taken::New => {}
+            Taken::New => {
+                // What was planned for the one before is done.
+                self.timers.cancel(Timer::Token);
+                if self.awaits_token {
+                    self.begin_heat();
+                }
+            }
             Taken::None(_) if self.awaits_token => {
                 self.awaits_token = false;
                 self.back_off(Reason::NoToken);
