@@ -10,11 +10,12 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use crate::{
-    Client, client,
+    Client,
     directed::Directed,
     endpoints::{Endpoints, Provider, Source},
     platform::{PlatformError, PlatformOptions, TokioPlatform},
     providers::{Challenge, Providers},
+    shared,
 };
 
 /// Options of a [`Client`]; made by [`Client::builder`].
@@ -338,7 +339,7 @@ impl Builder {
             endpoints,
         };
 
-        Ok(client::spawn(config, platform, self.providers, seed))
+        Ok(shared::spawn(config, platform, self.providers, seed))
     }
 }
 

@@ -1,33 +1,20 @@
 //! The handle of a client, and the task behind it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use downlink_core::{
-    Ack, Command, Config, Cursor, Hint, Notice, Payload, PresenceId, PublishId, Reason,
-    SnapshotReason, Start, State, SubscriptionId, TrackId, TransportKind, Trial,
+    Command, Cursor, Hint, Payload, PresenceId, PublishId, Reason, SnapshotReason, Start, State,
+    SubscriptionId, TrackId, TransportKind, Trial,
     protocol::{Guarantees, Message, Protocol},
 };
-use downlink_driver::Platform as _;
 use futures_util::{Stream, stream};
-use tokio::{
-    sync::{broadcast, mpsc, oneshot, watch},
-    task::JoinSet,
-};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
-    Builder, Presence, Publishing, StateSubscription, Subscription, Tracking,
-    directed::Directed,
-    endpoints::Endpoints,
+    Builder, Presence, Publishing, StateSubscription, Stats, Subscription, Tracking,
     presence::Unread,
-    providers::Providers,
-    subscription::{Inlet, Item},
+    shared::{Shared, lock},
+    subscription::Inlet,
 };
 
 /// One logical link to one server. Cheap to clone; all clones are the same link.
@@ -44,25 +31,21 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Commands(mpsc::UnboundedSender<Command>);
 
-#[derive(Debug)]
-struct Shared {
-    subscribers: Mutex<BTreeMap<SubscriptionId, mpsc::UnboundedSender<Item>>>,
-    looks: Mutex<BTreeMap<PresenceId, Arc<Mutex<Unread>>>>,
-    trackers: Mutex<BTreeMap<TrackId, oneshot::Sender<Result<(), Reason>>>>,
-    publishers: Mutex<BTreeMap<PublishId, oneshot::Sender<Result<Ack, Reason>>>>,
-    memory: Mutex<Option<String>>,
-    next_publish: AtomicU64,
-    next_presence: AtomicU64,
-    next_track: AtomicU64,
-    next_subscription: AtomicU64,
-    trials: broadcast::Sender<Trial>,
-    state: watch::Sender<State>,
-    endpoints: Option<Arc<Endpoints>>,
-    providers: Providers,
-    commands: mpsc::WeakUnboundedSender<Command>,
-}
-
 impl Client {
+    pub(crate) fn new(
+        commands: Commands,
+        protocol: Arc<dyn Protocol>,
+        shared: Arc<Shared>,
+        state: watch::Receiver<State>,
+    ) -> Self {
+        Self {
+            commands,
+            protocol,
+            shared,
+            state,
+        }
+    }
+
     /// Begins a client for the server at `url`: absolute, `http` or `https` (`ws` and `wss` mean the same).
     pub fn builder(url: impl Into<String>) -> Builder {
         Builder::new(url.into())
@@ -268,6 +251,36 @@ impl Client {
         self.state.borrow().clone()
     }
 
+    /// Connects, and waits until events can flow. Cancel-safe: the client goes on connecting.
+    ///
+    /// # Errors
+    /// Why the client has ended, or ends before it is connected. What passes, like a server that is not there, is no error: see
+    /// [`Client::states`], and bound the wait with a timeout.
+    pub async fn connected(&self) -> Result<TransportKind, Reason> {
+        self.connect();
+        let mut state = self.state.clone();
+        loop {
+            match &*state.borrow_and_update() {
+                State::Connected { transport } => return Ok(*transport),
+                State::Disconnected {
+                    reason: Some(reason),
+                    retry_at: None,
+                } => return Err(reason.clone()),
+                State::Connecting { .. } | State::Disconnected { .. } => {}
+            }
+            state.changed().await.map_err(|_| Reason::Closed)?;
+        }
+    }
+
+    /// Returns what happened so far, and what is so now.
+    pub fn stats(&self) -> Stats {
+        let mut stats = *lock(&self.shared.stats);
+        stats.subscriptions = lock(&self.shared.subscribers).len();
+        stats.publishes_waiting = lock(&self.shared.publishers).len();
+
+        stats
+    }
+
     /// Returns the state and then each change of it; if they come faster than they are read, the last one.
     pub fn states(&self) -> impl Stream<Item = State> + Send + Unpin + use<> {
         let state = self.state.clone();
@@ -326,134 +339,12 @@ impl Client {
 }
 
 impl Commands {
+    pub(crate) fn new(sender: mpsc::UnboundedSender<Command>) -> Self {
+        Self(sender)
+    }
+
     /// A client that is gone needs no commands.
     pub(crate) fn send(&self, command: Command) {
         let _is_gone = self.0.send(command);
     }
-}
-
-/// Spawns the task of a client.
-pub(crate) fn spawn(
-    config: Config,
-    platform: Directed,
-    providers: Providers,
-    seed: [u8; 32],
-) -> Client {
-    let unix = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    let protocol = config.protocol.clone();
-    let core = downlink_core::Client::new(config, seed, unix, platform.now());
-    let (commands, from_handles) = mpsc::unbounded_channel();
-    let (sender, state) = watch::channel(core.state().clone());
-    let shared = Arc::new(Shared {
-        subscribers: Mutex::default(),
-        looks: Mutex::default(),
-        trackers: Mutex::default(),
-        publishers: Mutex::default(),
-        memory: Mutex::default(),
-        next_publish: AtomicU64::new(1),
-        next_presence: AtomicU64::new(1),
-        next_track: AtomicU64::new(1),
-        next_subscription: AtomicU64::new(1),
-        trials: broadcast::channel(256).0,
-        state: sender,
-        endpoints: platform.endpoints.clone(),
-        providers,
-        commands: commands.downgrade(),
-    });
-
-    tokio::spawn({
-        let shared = shared.clone();
-        async move {
-            let mut from_handles = from_handles;
-            let commands = stream::poll_fn(|context| from_handles.poll_recv(context));
-            // Ends with the task.
-            let mut asked = JoinSet::new();
-            downlink_driver::run(core, platform, commands, |notices| {
-                shared.tell(notices, &mut asked);
-            })
-            .await;
-            lock(&shared.subscribers).clear();
-            lock(&shared.publishers).clear();
-            lock(&shared.trackers).clear();
-            for look in std::mem::take(&mut *lock(&shared.looks)).into_values() {
-                lock(&look).finish(Reason::Closed);
-            }
-        }
-    });
-
-    Client {
-        commands: Commands(commands),
-        protocol,
-        shared,
-        state,
-    }
-}
-
-impl Shared {
-    fn tell(&self, notices: &mut Vec<Notice>, asked: &mut JoinSet<()>) {
-        let mut subscribers = lock(&self.subscribers);
-        for notice in notices.drain(..) {
-            match notice {
-                Notice::Delivery(subscription, delivery) => {
-                    if let Some(subscriber) = subscribers.get(&subscription) {
-                        let _is_dropped = subscriber.send(Item::Delivery(delivery));
-                    }
-                }
-                Notice::Ended(subscription, reason) => {
-                    let subscriber = subscribers.remove(&subscription);
-                    if let Some(subscriber) = subscriber.filter(|_| reason != Reason::Closed) {
-                        let _is_dropped = subscriber.send(Item::Ended(reason));
-                    }
-                }
-                Notice::Memory(memory) => *lock(&self.memory) = Some(memory),
-                Notice::Presence(id, changes) => {
-                    if let Some(look) = lock(&self.looks).get(&id) {
-                        lock(look).put(changes);
-                    }
-                }
-                Notice::PresenceEnded(id, reason) => {
-                    if let Some(look) = lock(&self.looks).remove(&id) {
-                        lock(&look).finish(reason);
-                    }
-                }
-                Notice::Tracked(id, result) => {
-                    let tracker = lock(&self.trackers).remove(&id);
-                    let _nobody_waits = tracker.map(|tracker| tracker.send(result));
-                }
-                Notice::Untracked(channel, reason) => {
-                    tracing::warn!(%channel, %reason, "not seen there any more");
-                }
-                Notice::Published(id, result) => {
-                    let publisher = lock(&self.publishers).remove(&id);
-                    let _nobody_waits = publisher.map(|publisher| publisher.send(result));
-                }
-                Notice::Snapshot(subscription, reason) => {
-                    if let Some(subscriber) = subscribers.get(&subscription) {
-                        let _is_dropped = subscriber.send(Item::Snapshot(reason));
-                    }
-                }
-                Notice::State(state) => {
-                    tracing::info!(state = state.name(), "the state changed");
-                    if let Some(endpoints) = &self.endpoints {
-                        endpoints.note(&state);
-                    }
-                    self.state.send_replace(state);
-                }
-                Notice::Credential { .. } | Notice::Token(_) => {
-                    self.providers.ask(notice, &self.commands, asked);
-                }
-                Notice::Trial(trial) => {
-                    tracing::debug!(transport = trial.transport.name(), outcome = ?trial.outcome, lasted = ?trial.lasted, "a trial ended");
-                    let _nobody_listens = self.trials.send(trial);
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -41,6 +41,8 @@ mod directed;
 mod endpoints;
 mod failure;
 mod http;
+#[cfg(feature = "json")]
+mod json;
 mod origin;
 mod platform;
 mod pool;
@@ -51,7 +53,9 @@ mod publishing;
 mod redirect;
 mod resolver;
 mod setup;
+mod shared;
 mod snapshots;
+mod stats;
 mod stream;
 mod subscription;
 mod tls;
@@ -81,6 +85,8 @@ pub mod protocol {
     pub use downlink_core::protocol::{Rooms, SocketIo};
 }
 
+#[cfg(feature = "json")]
+pub use crate::json::Json;
 pub use crate::{
     builder::{BuildError, Builder},
     client::Client,
@@ -89,6 +95,7 @@ pub use crate::{
     providers::Challenge,
     publishing::Publishing,
     snapshots::{StateSubscription, Update},
+    stats::Stats,
     subscription::Subscription,
     tracking::Tracking,
 };

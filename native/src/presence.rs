@@ -10,7 +10,7 @@ use std::{
 use downlink_core::{Command, Cursor, Member, PresenceChanges, PresenceId, Reason};
 use futures_util::Stream;
 
-use crate::client::{Commands, lock};
+use crate::{client::Commands, shared::lock};
 
 /// A look at the members of a channel: a stream of the changes, made by [`Client::presence`](crate::Client::presence).
 ///
