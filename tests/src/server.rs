@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use downlink_server::{Config, Listening, Message, Server};
+use downlink_server::{Config, Hooks, Listening, Message, Server};
 use tokio::{
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
@@ -29,7 +29,15 @@ impl TestServer {
 
     /// Starts one.
     pub async fn with(config: Config) -> Result<Self> {
-        let server = Server::new(config);
+        Self::of(Server::new(config)).await
+    }
+
+    /// Starts one that asks these hooks who may do what.
+    pub async fn with_hooks(config: Config, hooks: impl Hooks) -> Result<Self> {
+        Self::of(Server::with_hooks(config, hooks)).await
+    }
+
+    async fn of(server: Server) -> Result<Self> {
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         let listening = server.listen(any, "/downlink", None).await?;
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use downlink::{Builder, Client, Delivery, Outcome, Reason, Subscription, Trial};
 use downlink_hop::{Hop, Options, Plan, Tls};
-use downlink_server::Config;
+use downlink_server::{Config, Hooks};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
@@ -31,7 +31,12 @@ impl Stage {
 
     /// Starts both, the server with this configuration.
     pub async fn with_config(config: Config) -> Result<Self> {
-        Self::with(config, None).await
+        Self::with(TestServer::with(config).await?, None).await
+    }
+
+    /// Starts both; the server asks these hooks who may do what.
+    pub async fn with_hooks(config: Config, hooks: impl Hooks) -> Result<Self> {
+        Self::with(TestServer::with_hooks(config, hooks).await?, None).await
     }
 
     /// Starts both; the hop speaks TLS.
@@ -42,11 +47,10 @@ impl Stage {
             key: made.signing_key.serialize_pem(),
         };
 
-        Self::with(Config::default(), Some(tls)).await
+        Self::with(TestServer::start().await?, Some(tls)).await
     }
 
-    async fn with(config: Config, tls: Option<Tls>) -> Result<Self> {
-        let server = TestServer::with(config).await?;
+    async fn with(server: TestServer, tls: Option<Tls>) -> Result<Self> {
         let certificate = tls.as_ref().map(|tls| tls.certificate.clone());
         let hop = hop_before(server.address(), tls).await?;
 

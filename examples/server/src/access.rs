@@ -17,12 +17,13 @@ pub trait Hooks: Send + Sync + 'static {
         Box::pin(async { Ok(Grant::default()) })
     }
 
-    /// Is this the credential that this client needs for `channel`? Called only where [`Rights::needs_credential`] says so,
-    /// with what the server asked for.
+    /// Is this the credential that this client needs for `channel`? Called only where [`Rights::needs_credential`] says so.
+    /// `challenge` is what the server gave the client to answer: it belongs to this session and channel.
     fn check_credential<'a>(
         &'a self,
         _grant: &'a Grant,
         _channel: &'a str,
+        _challenge: &'a str,
         _credential: &'a str,
     ) -> BoxFuture<'a, bool> {
         Box::pin(async { false })
@@ -50,6 +51,8 @@ impl Hooks for Open {}
 pub struct Grant {
     /// Who it is; `None`: nobody knows.
     pub subject: Option<Arc<str>>,
+    /// When its token was issued; `None`: nobody knows. See [`Server::recall`](crate::Server::recall).
+    pub issued: Option<SystemTime>,
     /// When its token ends; `None`: never.
     pub expires: Option<SystemTime>,
     /// In which channels it may do what.

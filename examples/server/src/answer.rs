@@ -15,6 +15,8 @@ use tokio::{
 
 use crate::{
     Server,
+    control::Order,
+    credentials::{self, Shown},
     dialogue::{Dialogue, Hello, Mode, Refusal, Taken},
     frame::{Carrier, Fault, Frame, number, read_all},
     request::beat_every,
@@ -68,7 +70,7 @@ impl Writer {
             lines,
             mut has_content,
             publishes,
-        } = match self.dialogue.take(frames) {
+        } = match self.take(server, frames).await? {
             Ok(taken) => taken,
             Err(refusal) => return self.refuse(&refusal).await,
         };
@@ -108,6 +110,40 @@ impl Writer {
         }
     }
 
+    /// Carries out what the request says.
+    async fn take(
+        &mut self,
+        server: &Server,
+        frames: Vec<Frame>,
+    ) -> Result<Result<Taken, Refusal>, Gone> {
+        let shown = match self.dialogue.client().cloned() {
+            Some(client) if credentials::are_in(&client, &frames) => {
+                let check = credentials::check(server, &client, &frames);
+                self.beat_while(server, check).await?
+            }
+            Some(_) | None => Shown::default(),
+        };
+
+        Ok(self.dialogue.take(frames, &shown))
+    }
+
+    /// Says what the application orders; returns whether the answer goes on.
+    async fn obey(&mut self, order: Order) -> Result<bool, Gone> {
+        match self.dialogue.obey(order) {
+            Ok(lines) => {
+                if !lines.is_empty() {
+                    let lines = self.dialogue.wrap(lines);
+                    self.send(lines).await?;
+                }
+                Ok(true)
+            }
+            Err(refusal) => {
+                self.refuse(&refusal).await?;
+                Ok(false)
+            }
+        }
+    }
+
     /// Sends the first batch that comes before `end`, or before the end of a drain.
     async fn wait_once(&mut self, server: &Server, mut end: Instant) -> Result<(), Gone> {
         let news = self.dialogue.news.clone();
@@ -122,6 +158,12 @@ impl Writer {
                     let has_content = self.dialogue.pull(&mut batch).has_content;
                     if has_content {
                         return self.send(batch).await;
+                    }
+                }
+                order = self.dialogue.order() => {
+                    let is_renewal = matches!(order, Order::Renew(_));
+                    if !self.obey(order).await? || !is_renewal {
+                        return Ok(());
                     }
                 }
                 () = sleep_until(end) => return Ok(()),
@@ -160,6 +202,11 @@ impl Writer {
                     }
                 }
                 () = news.notified() => is_behind = true,
+                order = self.dialogue.order() => {
+                    if !self.obey(order).await? {
+                        return Ok(());
+                    }
+                }
                 _ = beats.tick() => self.beat().await?,
             }
         }

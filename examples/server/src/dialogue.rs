@@ -1,18 +1,32 @@
 //! What is said on one connection: `hi`, `welcome`, confirmations, events.
 
+mod hello;
+mod orders;
+mod refusal;
+mod start;
 #[cfg(test)]
 mod tests;
 mod watches;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use self::watches::Watches;
+pub(crate) use self::{
+    hello::{Hello, Mode},
+    refusal::Refusal,
+};
+use self::{
+    refusal::refuse,
+    start::{Start, position},
+    watches::Watches,
+};
 use crate::{
-    Grant, Server,
+    Channels, Grant, Server,
     channel::Channel,
-    frame::{Carrier, Frame, encode_word, number},
+    control::Seat,
+    credentials::{Shown, challenge},
+    frame::{Carrier, Frame, number},
     log::unix_time,
     publishing,
     server::check_name,
@@ -30,6 +44,12 @@ pub(crate) struct Dialogue {
     time: Duration,
     /// Who it is, once it was let in.
     client: Option<Client>,
+    /// Where it gets its orders.
+    seat: Option<Seat>,
+    /// When its token ends.
+    ends: Option<Instant>,
+    /// When it is told so.
+    remind: Option<Instant>,
     subscriptions: BTreeMap<u64, Subscription>,
     watches: Watches,
     /// Serves subscriptions in turn, beginning behind the last one served.
@@ -56,40 +76,10 @@ pub(crate) struct Taken {
 }
 
 struct Subscription {
+    name: Arc<str>,
     channel: Arc<Channel>,
     epoch: Arc<str>,
     position: u64,
-}
-
-/// A client's `hello`.
-#[derive(Debug)]
-pub(crate) struct Hello {
-    pub(crate) session: SessionId,
-    pub(crate) mode: Option<Mode>,
-    pub(crate) patience: Duration,
-    pub(crate) token: Option<String>,
-    batch: usize,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mode {
-    Once,
-    Stream,
-}
-
-/// A refusal of the whole connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Refusal {
-    pub(crate) code: &'static str,
-    pub(crate) retry: Retry,
-    pub(crate) text: &'static str,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Retry {
-    After(u64),
-    Never,
-    WithNewToken,
 }
 
 /// What a batch held.
@@ -101,92 +91,6 @@ pub(crate) struct Batch {
     pub(crate) is_full: bool,
 }
 
-impl Hello {
-    pub(crate) fn read(frame: &Frame) -> Result<Self, Refusal> {
-        let malformed = Refusal::MALFORMED;
-        let session = frame.field("session").and_then(SessionId::read);
-        let optional = |key| {
-            frame
-                .number(key)
-                .map(|value| value.ok_or_else(|| malformed.clone()))
-                .transpose()
-        };
-        let Some(Some(version)) = frame.number("v") else {
-            return Err(malformed);
-        };
-        let Some(session) = session.filter(|_| frame.verb == "hello") else {
-            return Err(malformed);
-        };
-        if version < 1 {
-            return Err(Refusal {
-                code: "version",
-                retry: Retry::Never,
-                text: "this server speaks version 1",
-            });
-        }
-
-        Ok(Self {
-            session,
-            mode: match frame.field("mode") {
-                None => None,
-                Some("once") => Some(Mode::Once),
-                Some("stream") => Some(Mode::Stream),
-                Some(_) => return Err(malformed),
-            },
-            patience: Duration::from_millis(optional("patience")?.unwrap_or(0)),
-            token: frame.field("token").map(str::to_owned),
-            batch: usize::try_from(optional("batch")?.unwrap_or(u64::MAX)).unwrap_or(usize::MAX),
-        })
-    }
-}
-
-impl Refusal {
-    pub(crate) const MALFORMED: Self = Self {
-        code: "malformed",
-        retry: Retry::Never,
-        text: "a frame breaks the grammar, or the first one is no hello",
-    };
-    pub(crate) const TOO_LARGE: Self = Self {
-        code: "too-large",
-        retry: Retry::Never,
-        text: "the message is larger than allowed",
-    };
-    pub(crate) const HELLO_TIMEOUT: Self = Self {
-        code: "hello-timeout",
-        retry: Retry::After(0),
-        text: "no hello came",
-    };
-    pub(crate) const DRAINING: Self = Self {
-        code: "draining",
-        retry: Retry::After(1000),
-        text: "this instance goes away",
-    };
-    pub(crate) const BUSY: Self = Self {
-        code: "busy",
-        retry: Retry::After(5000),
-        text: "too many connections",
-    };
-    pub(crate) const INTERNAL: Self = Self {
-        code: "internal",
-        retry: Retry::After(1000),
-        text: "the server failed",
-    };
-    pub(crate) const UNAUTHORIZED: Self = Self {
-        code: "unauthorized",
-        retry: Retry::WithNewToken,
-        text: "the token is missing or wrong",
-    };
-    pub(crate) const FORBIDDEN: Self = Self {
-        code: "forbidden",
-        retry: Retry::Never,
-        text: "the token is not for this server",
-    };
-
-    pub(crate) fn frame(&self) -> String {
-        error("-", self.code, self.retry, self.text)
-    }
-}
-
 impl Dialogue {
     pub(crate) fn new(server: Server, carrier: Carrier) -> Self {
         Self {
@@ -195,6 +99,9 @@ impl Dialogue {
             news: Arc::default(),
             time: Duration::ZERO,
             client: None,
+            seat: None,
+            ends: None,
+            remind: None,
             subscriptions: BTreeMap::new(),
             watches: Watches::default(),
             turn: 0,
@@ -212,10 +119,7 @@ impl Dialogue {
     }
 
     pub(crate) fn welcome(&mut self, hello: &Hello, grant: Grant) -> Vec<u8> {
-        self.client = Some(Client {
-            session: hello.session,
-            grant: Arc::new(grant),
-        });
+        let ttl = self.seat(hello.session, grant);
         self.server.presence().renew(hello.session);
         let config = self.server.config();
         self.time = unix_time();
@@ -237,7 +141,7 @@ impl Dialogue {
         }
 
         self.wrap(format!(
-            "welcome has={has} time={} hold={} max={}{spread}{terms}\n",
+            "welcome has={has} time={} hold={} max={}{ttl}{spread}{terms}\n",
             self.time.as_millis(),
             config.hold.as_millis(),
             config.max_message,
@@ -270,6 +174,7 @@ impl Dialogue {
     pub(crate) fn take(
         &mut self,
         frames: impl IntoIterator<Item = Frame>,
+        shown: &Shown,
     ) -> Result<Taken, Refusal> {
         let client = self.client.clone().ok_or(Refusal::MALFORMED)?;
         let mut taken = Taken::default();
@@ -280,7 +185,7 @@ impl Dialogue {
                 "hello" => return Err(Refusal::MALFORMED),
                 "members" | "sub" => {
                     let (line, is_content) = if frame.verb == "sub" {
-                        self.subscribe(&frame)?
+                        self.subscribe(&frame, shown)?
                     } else {
                         self.watch(&frame)?
                     };
@@ -336,7 +241,7 @@ impl Dialogue {
             },
         };
         let config = self.server.config();
-        let may_look = self.may(|grant| grant.rights.presence.contain(name));
+        let may_look = self.may(name, |grant| &grant.rights.presence);
         let refusal = if check_name(name).is_err() {
             Some(("bad-channel", "a name has 1 to 255 bytes"))
         } else if !config.presence || !may_look {
@@ -354,13 +259,13 @@ impl Dialogue {
             return Ok((line, true));
         };
 
-        Ok(self.watches.add(id, room, after, &self.news))
+        Ok(self.watches.add(id, name, room, after, &self.news))
     }
 
-    fn may(&self, what: impl FnOnce(&Grant) -> bool) -> bool {
+    fn may(&self, channel: &str, of: impl FnOnce(&Grant) -> &Channels) -> bool {
         self.client
             .as_ref()
-            .is_some_and(|client| what(&client.grant))
+            .is_some_and(|client| self.server.may(&client.grant, channel, of))
     }
 
     fn is_full(&self) -> bool {
@@ -368,7 +273,7 @@ impl Dialogue {
     }
 
     /// Answers a `sub`; returns the lines and whether they end a `once` answer.
-    fn subscribe(&mut self, frame: &Frame) -> Result<(String, bool), Refusal> {
+    fn subscribe(&mut self, frame: &Frame, shown: &Shown) -> Result<(String, bool), Refusal> {
         let id = frame.words.first().and_then(|word| number(word));
         let (Some(id), Some(name)) = (id, frame.words.get(1)) else {
             return Err(Refusal::MALFORMED);
@@ -377,8 +282,16 @@ impl Dialogue {
         if check_name(name).is_err() {
             return Ok((refuse(id, "bad-channel", "a name has 1 to 255 bytes"), true));
         }
-        if !self.may(|grant| grant.rights.subscribe.contain(name)) {
+        if !self.may(name, |grant| &grant.rights.subscribe) {
             return Ok((refuse(id, "forbidden", "no right to subscribe here"), true));
+        }
+        if let Some(client) = &self.client
+            && client.grant.rights.needs_credential(name)
+            && !shown.contains(id, name)
+        {
+            let challenge = challenge(self.server.key(), client.session, name);
+            let line = format!("err {id} credential retry=token challenge={challenge}\n");
+            return Ok((line, true));
         }
         if self.is_full() {
             return Ok((refuse(id, "too-many", "too many subscriptions"), true));
@@ -416,6 +329,7 @@ impl Dialogue {
             }
         };
         let subscription = Subscription {
+            name: name.as_str().into(),
             channel,
             epoch,
             position,
@@ -499,63 +413,6 @@ impl Dialogue {
 
         batch
     }
-}
-
-enum Start<'a> {
-    After(&'a str, u64),
-    Earliest,
-    Last(u64),
-    Now,
-    Since(Duration),
-}
-
-impl<'a> Start<'a> {
-    fn read(frame: &'a Frame) -> Option<Self> {
-        let word = frame.words.get(2).map(String::as_str);
-        let starts: Vec<_> = frame
-            .fields
-            .iter()
-            .filter(|(key, _)| matches!(key.as_str(), "after" | "last" | "since"))
-            .collect();
-        match (word, starts.as_slice()) {
-            (None | Some("now"), []) => Some(Self::Now),
-            (Some("earliest"), []) => Some(Self::Earliest),
-            (None, [(key, value)]) => match key.as_str() {
-                "after" => {
-                    let (epoch, seq) = position(value)?;
-                    Some(Self::After(epoch, seq))
-                }
-                "last" => Some(Self::Last(number(value)?)),
-                _ => Some(Self::Since(Duration::from_millis(number(value)?))),
-            },
-            (Some(_), _) | (None, _) => None,
-        }
-    }
-}
-
-/// Reads a position or a revision, `epoch:seq`.
-fn position(text: &str) -> Option<(&str, u64)> {
-    let (epoch, seq) = text.rsplit_once(':')?;
-    let is_epoch = (1..=32).contains(&epoch.len())
-        && epoch
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-
-    Some((epoch, number(seq).filter(|_| is_epoch)?))
-}
-
-fn refuse(id: u64, code: &str, text: &str) -> String {
-    error(&id.to_string(), code, Retry::Never, text)
-}
-
-fn error(scope: &str, code: &str, retry: Retry, text: &str) -> String {
-    let retry = match retry {
-        Retry::After(milliseconds) => milliseconds.to_string(),
-        Retry::Never => "never".into(),
-        Retry::WithNewToken => "token".into(),
-    };
-
-    format!("err {scope} {} retry={retry} :{text}\n", encode_word(code))
 }
 
 const MAX_BATCH: usize = 65_536;

@@ -8,8 +8,11 @@ mod access;
 mod answer;
 mod channel;
 mod config;
+mod control;
+mod credentials;
 mod dialogue;
 mod frame;
+mod jwt;
 mod listen;
 mod log;
 mod options;
@@ -26,6 +29,7 @@ mod vectors;
 pub use crate::{
     access::{Accepted, Channels, Denial, Grant, Hooks, Rejected, Rights},
     config::{Config, Retention},
+    jwt::{Claims, Jwt, Key, KeyError},
     listen::{Listening, Tls},
     options::Options,
     presence::Member,

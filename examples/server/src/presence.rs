@@ -164,6 +164,32 @@ impl Presence {
         }
     }
 
+    /// A session stays only in these channels.
+    pub(crate) fn keep(&self, id: SessionId, may_stay: impl Fn(&str) -> bool) {
+        if let Some(session) = lock(&self.sessions).get_mut(&id) {
+            self.remove(id, session, |channel, _| !may_stay(channel));
+        }
+    }
+
+    /// A member leaves a channel, or all, with all its sessions.
+    pub(crate) fn expel(&self, member: &str, channel: Option<&str>) {
+        for (id, session) in lock(&self.sessions).iter_mut() {
+            self.remove(*id, session, |name, of| {
+                of == member && channel.is_none_or(|channel| channel == name)
+            });
+        }
+    }
+
+    fn remove(&self, id: SessionId, session: &mut Session, is_meant: impl Fn(&str, &str) -> bool) {
+        for (channel, (_, member)) in &mut session.channels {
+            if let Some(of) = member.take_if(|member| is_meant(channel, member))
+                && let Some(room) = self.room(channel)
+            {
+                lock(&room).leave(&of, id);
+            }
+        }
+    }
+
     /// The server heard of a session.
     pub(crate) fn renew(&self, id: SessionId) {
         if let Some(session) = lock(&self.sessions).get_mut(&id) {

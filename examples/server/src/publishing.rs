@@ -72,7 +72,7 @@ async fn publish(
     if check_name(channel).is_err() {
         return nak(n, "bad-channel", b"a name has 1 to 255 bytes");
     }
-    if !grant.rights.publish.contain(channel) {
+    if !server.may(grant, channel, |grant| &grant.rights.publish) {
         return nak(n, "forbidden", b"no right to publish here");
     }
     let Accepted { message, reply } = match server.hooks().publish(grant, channel, message).await {

@@ -7,17 +7,19 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{Router, routing::any};
 use bytes::Bytes;
+use ring::hmac;
 use tokio::sync::{Notify, watch};
 
 use crate::{
     Config, Denial, Grant, Hooks,
-    access::Open,
+    access::{Channels, Open},
     channel::Channel,
+    control::{Control, Order},
     dialogue::{Hello, Refusal},
     log::Log,
     presence::{Limits, Member, Presence},
@@ -45,6 +47,9 @@ struct Inner {
     config: Config,
     hooks: Box<dyn Hooks>,
     sessions: Sessions,
+    control: Arc<Control>,
+    /// Signs what clients have to answer.
+    key: hmac::Key,
     presence: Presence,
     is_swept: AtomicBool,
     epoch: Arc<str>,
@@ -114,6 +119,8 @@ impl Server {
 
     /// A server that asks `hooks` who may do what.
     pub fn with_hooks(config: Config, hooks: impl Hooks) -> Self {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("a system without entropy cannot serve");
         let mut random = [0; 5];
         getrandom::fill(&mut random).expect("a system without entropy cannot serve");
         let epoch: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -128,6 +135,8 @@ impl Server {
 
         Self(Arc::new(Inner {
             sessions: Sessions::new(config.keeps, config.sessions),
+            control: Arc::default(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             config,
             hooks: Box::new(hooks),
             presence: Presence::new(limits, epoch.clone()),
@@ -225,6 +234,28 @@ impl Server {
         self.0.presence.seat(channel, &member.into(), data.into())
     }
 
+    /// Lets a client leave a channel, with its subscriptions, publishes and presence, and not come back for `lasting`. `subject`
+    /// is [`Grant::subject`]. Holds for this instance.
+    pub fn leave(&self, subject: &str, channel: &str, lasting: Duration) {
+        self.0.control.ban(subject, Some(channel), lasting);
+        self.0.control.tell(subject, &Order::Leave(channel.into()));
+        self.0.presence.expel(subject, Some(channel));
+    }
+
+    /// Calls back the tokens of a client that were issued until now ([`Grant::issued`]): its connections hear that they need
+    /// another one within `within`, and end if none comes. Holds for this instance, and for a day.
+    pub fn recall(&self, subject: &str, within: Duration) {
+        self.0.control.recall(subject, within);
+        self.0.control.tell(subject, &Order::Renew(within));
+    }
+
+    /// Ends all connections of a client, and lets it in no more for `lasting`. Holds for this instance.
+    pub fn disconnect(&self, subject: &str, lasting: Duration) {
+        self.0.control.ban(subject, None, lasting);
+        self.0.control.tell(subject, &Order::Disconnect);
+        self.0.presence.expel(subject, None);
+    }
+
     /// Forgets who is where, as a restart does: clients say it again.
     pub fn forget_presence(&self) {
         self.0.presence.forget();
@@ -255,6 +286,26 @@ impl Server {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.0.control
+    }
+
+    pub(crate) fn key(&self) -> &hmac::Key {
+        &self.0.key
+    }
+
+    /// Whether a client has a right in a channel, and is not kept out of it.
+    pub(crate) fn may(
+        &self,
+        grant: &Grant,
+        channel: &str,
+        of: impl FnOnce(&Grant) -> &Channels,
+    ) -> bool {
+        let subject = grant.subject.as_deref();
+
+        of(grant).contain(channel) && !self.0.control.is_banned(subject, Some(channel))
     }
 
     pub(crate) fn presence(&self) -> &Presence {
@@ -323,15 +374,32 @@ impl Server {
         if self.counters().live > limit {
             return Err(Refusal::BUSY);
         }
-        match self.0.hooks.authenticate(hello.token.as_deref()).await {
-            Ok(grant) => {
-                self.count(Counter::Welcomes);
-                Ok(grant)
-            }
-            Err(Denial::Busy) => Err(Refusal::BUSY),
-            Err(Denial::Forbidden) => Err(Refusal::FORBIDDEN),
-            Err(Denial::Unauthorized) => Err(Refusal::UNAUTHORIZED),
+        let grant = self.authenticate(hello.token.as_deref()).await?;
+        self.count(Counter::Welcomes);
+
+        Ok(grant)
+    }
+
+    /// Finds out who says this token, and whether it is still good.
+    pub(crate) async fn authenticate(&self, token: Option<&str>) -> Result<Grant, Refusal> {
+        let grant = match self.0.hooks.authenticate(token).await {
+            Ok(grant) => grant,
+            Err(Denial::Busy) => return Err(Refusal::BUSY),
+            Err(Denial::Forbidden) => return Err(Refusal::FORBIDDEN),
+            Err(Denial::Unauthorized) => return Err(Refusal::UNAUTHORIZED),
+        };
+        let subject = grant.subject.as_deref();
+        if self.0.control.is_banned(subject, None) {
+            return Err(Refusal::FORBIDDEN);
         }
+        let has_ended = grant
+            .expires
+            .is_some_and(|expires| expires <= SystemTime::now());
+        if has_ended || self.0.control.is_recalled(subject, grant.issued) {
+            return Err(Refusal::UNAUTHORIZED);
+        }
+
+        Ok(grant)
     }
 
     /// Finds or makes a channel; `None` if there are too many.

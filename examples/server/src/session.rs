@@ -52,6 +52,10 @@ impl SessionId {
     /// The server itself: no client can have this name.
     pub(crate) const SERVER: Self = Self([b'.'; 22]);
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads what `hello` says; `None` if it is no such name.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let name: [u8; 22] = text.as_bytes().try_into().ok()?;

@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     Grant, Server,
+    credentials::{self, Shown},
     dialogue::{Dialogue, Hello, Refusal},
     frame::{Carrier, Fault, Frame, read_all},
     request::beat_every,
@@ -64,11 +65,9 @@ impl Socket {
         let hello = Hello::read(&frames.next().ok_or(Refusal::MALFORMED)?)?;
         let (grant, waiting) = self.admit(&hello).await?;
         let welcome = self.dialogue.welcome(&hello, grant);
-        let mut out = welcome;
-        let publishes = self.take(frames.chain(waiting), &mut out)?;
+        let mut out = self.hear(frames.chain(waiting), welcome).await?;
         self.dialogue.pull(&mut out);
         self.send(out).await?;
-        self.judge(publishes).await?;
 
         self.stream().await
     }
@@ -88,13 +87,15 @@ impl Socket {
                 biased;
                 message = self.stream.recv() => {
                     let frames = self.frames_of(message)?;
-                    let publishes = self.take(frames, &mut out)?;
-                    if !publishes.is_empty() {
-                        self.send(std::mem::take(&mut out)).await?;
-                        self.judge(publishes).await?;
+                    let is_long = frames.iter().any(|frame| matches!(&*frame.verb, "pub" | "token"));
+                    out = self.hear(frames, out).await?;
+                    if is_long {
                         beats.reset();
                     }
                     is_behind = true;
+                }
+                order = self.dialogue.order() => {
+                    out.extend_from_slice(self.dialogue.obey(order)?.as_bytes());
                 }
                 _ = beats.tick() => out.extend_from_slice(b"beat\n"),
                 window = &mut drain, if end.is_none() => {
@@ -119,33 +120,58 @@ impl Socket {
         }
     }
 
-    /// Carries out frames of the client; returns what takes its time.
-    fn take(
+    /// Carries out what the client says, in its order; returns what is to be sent, behind `out`.
+    async fn hear(
         &mut self,
         frames: impl IntoIterator<Item = Frame>,
-        out: &mut Vec<u8>,
-    ) -> Result<Vec<Frame>, Refusal> {
-        if let Some(client) = self.dialogue.client() {
-            self.server.presence().renew(client.session);
+        mut out: Vec<u8>,
+    ) -> Result<Vec<u8>, End> {
+        let mut others = Vec::new();
+        for frame in frames {
+            if frame.verb != "token" {
+                others.push(frame);
+                continue;
+            }
+            out = self.carry_out(std::mem::take(&mut others), out).await?;
+            let token = frame.words.first().cloned().ok_or(Refusal::MALFORMED)?;
+            let server = self.server.clone();
+            let grant = self.beat_while(server.authenticate(Some(&token))).await??;
+            out.extend_from_slice(self.dialogue.renew(grant).as_bytes());
         }
-        let taken = self.dialogue.take(frames)?;
-        out.extend_from_slice(taken.lines.as_bytes());
 
-        Ok(taken.publishes)
+        self.carry_out(others, out).await
     }
 
-    /// Judges publishes and answers them. Nothing is read meanwhile: that slows down who publishes too much.
-    async fn judge(&mut self, publishes: Vec<Frame>) -> Result<(), End> {
-        let Some(work) = self.dialogue.judge(publishes) else {
-            return Ok(());
+    async fn carry_out(&mut self, frames: Vec<Frame>, mut out: Vec<u8>) -> Result<Vec<u8>, End> {
+        let client = self.dialogue.client().cloned().ok_or(Refusal::MALFORMED)?;
+        self.server.presence().renew(client.session);
+        let shown = if credentials::are_in(&client, &frames) {
+            let server = self.server.clone();
+            self.beat_while(credentials::check(&server, &client, &frames))
+                .await?
+        } else {
+            Shown::default()
         };
+        let taken = self.dialogue.take(frames, &shown)?;
+        out.extend_from_slice(taken.lines.as_bytes());
+        if let Some(work) = self.dialogue.judge(taken.publishes) {
+            self.send(std::mem::take(&mut out)).await?;
+            // Nothing is read meanwhile: that slows down who publishes too much.
+            out = self.beat_while(work).await??;
+        }
+
+        Ok(out)
+    }
+
+    /// Beats while something takes its time.
+    async fn beat_while<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
         let mut work = pin!(work);
         let every = beat_every(&self.server);
         let mut beats = interval_at(Instant::now() + every, every);
         loop {
             select! {
                 biased;
-                answers = &mut work => return self.send(answers?).await,
+                result = &mut work => return Ok(result),
                 _ = beats.tick() => self.send(b"beat\n".to_vec()).await?,
             }
         }

@@ -38,7 +38,7 @@ pub(crate) fn carry_out(
     if check_name(channel).is_err() {
         return Ok(nak(n, "bad-channel", b"a name has 1 to 255 bytes"));
     }
-    if !grant.rights.presence.contain(channel) {
+    if !server.may(grant, channel, |grant| &grant.rights.presence) {
         return Ok(nak(n, "forbidden", b"no right to be seen here"));
     }
     if frame.data.len() > MOST_DATA {

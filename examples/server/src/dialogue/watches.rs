@@ -18,6 +18,7 @@ use crate::{
 pub(super) struct Watches(BTreeMap<u64, Watch>);
 
 struct Watch {
+    name: Arc<str>,
     room: Arc<Mutex<Room>>,
     epoch: Arc<str>,
     seq: u64,
@@ -34,10 +35,19 @@ impl Watches {
         self.0.remove(&number);
     }
 
+    /// Returns the numbers of those whose channel is meant.
+    pub(super) fn of(&self, is_meant: impl Fn(&str) -> bool) -> impl Iterator<Item = u64> {
+        self.0
+            .iter()
+            .filter(move |(_, watch)| is_meant(&watch.name))
+            .map(|(number, _)| *number)
+    }
+
     /// Begins a look; returns its first line, and whether that is news.
     pub(super) fn add(
         &mut self,
         number: u64,
+        name: &str,
         room: Arc<Mutex<Room>>,
         after: Option<(&str, u64)>,
         news: &Arc<Notify>,
@@ -61,6 +71,7 @@ impl Watches {
         };
         let is_news = list.is_some();
         let watch = Watch {
+            name: name.into(),
             room,
             epoch,
             seq,
