@@ -64,6 +64,8 @@ pub struct Client {
     outbox: Outbox,
     rooms: Rooms,
     tracks: Tracks,
+    /// The server said last that it knows of no presence.
+    is_without_presence: bool,
     tokens: Tokens,
     /// A round of attempts waits for a token.
     awaits_token: bool,
@@ -159,6 +161,7 @@ impl Client {
             outbox: Outbox::new(config.outbox()),
             rooms: Rooms::default(),
             tracks: Tracks::default(),
+            is_without_presence: false,
             tokens,
             awaits_token: false,
             next_number: 0,

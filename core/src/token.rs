@@ -114,7 +114,7 @@ pub(crate) enum Rejection {
     Another,
     /// No other one would do.
     Final,
-    /// It is not in use any more.
+    /// It is not in use any more, or known to be no good.
     Old,
 }
 
@@ -150,6 +150,11 @@ impl Tokens {
     /// Whether another token can come at all.
     pub(crate) fn has_provider(&self) -> bool {
         self.has_provider
+    }
+
+    /// The application had none, or no other one, when it was asked last.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failures > 0
     }
 
     /// Whether the application is to be asked now, and for what reason; it is not asked twice at once.
@@ -197,7 +202,7 @@ impl Tokens {
 
     /// A server refused the token of this generation. What was good once, or is old, has ended; what never was counts.
     pub(crate) fn on_rejected(&mut self, generation: u64, now: Instant) -> Rejection {
-        if generation != self.generation {
+        if generation != self.generation || self.verdict == Verdict::Rejected {
             return Rejection::Old;
         }
         if self.verdict == Verdict::None && now.since(self.came) < YOUNG {

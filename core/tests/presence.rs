@@ -318,19 +318,48 @@ fn on_a_fallback_it_is_a_post_which_renews_the_lease_in_time() {
 }
 
 #[test]
-fn on_a_websocket_a_beat_renews_the_lease() {
+fn a_server_that_said_it_knows_of_no_presence_is_not_waited_for() {
+    let mut scene = Scene::only_by(TransportKind::WebSocket);
+    scene.subscribe(1, "room", Start::Now);
+    let socket = scene.only(Via::WebSocket);
+    scene.say(socket, "hi v=1 hello=1 beat=5000\nwelcome has=websocket\n");
+    scene.track(1, "room", "x");
+    scene.watch(1, "room");
+
+    assert_eq!(scene.tracked(), ["1 Unsupported"]);
+    assert_eq!(scene.seen(1), ["ended Unsupported"]);
+}
+
+#[test]
+fn who_leaves_twice_before_anybody_is_told_still_leaves() {
+    let (mut scene, socket) = on_websocket();
+    scene.track(1, "room", "x");
+    scene.say(socket, "ack 1\n");
+    scene.cut(socket);
+    scene.untrack(2, "room");
+    scene.untrack(3, "room");
+    scene.pass(3_000);
+    let socket = scene.only(Via::WebSocket);
+    scene.say(socket, WELCOME);
+
+    assert_eq!(scene.sent().last().unwrap(), "untrack 2 room\n");
+}
+
+#[test]
+fn on_a_websocket_the_lease_is_renewed_and_a_server_that_lost_it_learns_it_again() {
     let (mut scene, socket) = on_websocket();
     scene.track(1, "room", "x");
     scene.say(socket, "ack 1\n");
     scene.sent();
-    let mut beats = 0;
+    let mut sent = Vec::new();
     for _ in 0..60 {
         scene.pass(1_000);
-        scene.say(socket, "beat\n");
-        beats += scene.sent().iter().filter(|sent| *sent == "beat\n").count();
+        scene.say(socket, "beat\nack 1\n");
+        sent.extend(scene.sent());
     }
 
-    assert_eq!(beats, 6);
+    assert_eq!(sent, ["track 1 room :x\n"; 6]);
+    assert_eq!(scene.tracked(), ["1"]);
 }
 
 #[test]

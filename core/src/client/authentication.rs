@@ -25,7 +25,9 @@ impl Client {
     /// Whether a round of attempts has to wait for a token, which is asked for then.
     pub(super) fn lacks_token(&mut self) -> bool {
         let lacks = !self.tokens.may_connect();
-        if lacks {
+        // Who had none a moment ago is left alone until the time that was set.
+        let is_resting = self.tokens.has_failed() && self.timers.deadline(Timer::Token).is_some();
+        if lacks && !is_resting {
             self.ask_for_token();
         }
 
@@ -34,10 +36,10 @@ impl Client {
 
     /// Takes the application's answer.
     pub(super) fn take_token(&mut self, answer: TokenAnswer) {
-        // The connections are told of a new one, or the race goes on.
-        self.is_dirty = true;
         match self.tokens.take(answer, self.now) {
             Taken::New => {
+                // The connections are told of it, or the race goes on.
+                self.is_dirty = true;
                 // What was planned for the one before is done.
                 self.timers.cancel(Timer::Token);
                 if self.awaits_token {

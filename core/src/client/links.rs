@@ -149,6 +149,9 @@ impl Client {
         };
         self.hang_up(&connection);
         if connection.is_draining {
+            if reason.is_of_token() && self.tokens.has_provider() {
+                self.on_token_rejected(id, connection.token, false, reason);
+            }
             return;
         }
         if connection.drain.is_some() {
@@ -184,12 +187,11 @@ impl Client {
 
     /// Lets a connection that another one has replaced come to its end.
     pub(super) fn retire(&mut self, id: ConnectionId) {
-        let drained = self
-            .connections
-            .iter()
-            .position(|connection| connection.is_draining);
+        let drained = self.connections.iter().position(|connection| {
+            connection.is_draining && !self.outbox.awaits_answer(connection.id)
+        });
         if let Some(at) = drained {
-            // A set that changes often must not leave one behind each time.
+            // A set that changes often must not leave one behind each time, unless publishes are under way there.
             let older = self.connections[at].id;
             self.discard(older, Outcome::Succeeded);
         }

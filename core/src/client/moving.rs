@@ -58,12 +58,16 @@ impl Client {
             }
             return;
         };
-        if let Some(successor) = self.successor
-            && self.update(successor) == Uptake::NeedsSuccessor
-            && !self.channels.may_complete(successor, primary)
-        {
-            self.discard(successor, Outcome::Outrun);
+        if let Some(successor) = self.successor {
+            let lacks_some = self.update(successor) == Uptake::NeedsSuccessor;
+            if lacks_some && !self.channels.may_complete(successor, primary) {
+                self.discard(successor, Outcome::Outrun);
+            } else {
+                // What it waited for may not be wanted any more.
+                self.consider_moving_to(successor);
+            }
         }
+        let primary = self.race.primary().unwrap_or(primary);
         let has_old_token = self.renew_token(primary) == Uptake::NeedsSuccessor;
         let lacks_some = self.update(primary) == Uptake::NeedsSuccessor;
         let needs_heir = has_old_token || lacks_some || self.is_leaving;

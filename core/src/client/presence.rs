@@ -61,6 +61,7 @@ impl Client {
 
     /// What the server says of presence when it accepts the client.
     pub(super) fn on_presence(&mut self, lease: Option<Duration>) {
+        self.is_without_presence = lease.is_none();
         match lease {
             Some(lease) => self.tracks.on_lease(lease),
             None => self.end_presence(&Reason::Unsupported),
@@ -123,15 +124,9 @@ impl Client {
 
     /// The server has to hear of this session, or its presence ends.
     pub(super) fn renew_lease(&mut self) {
-        match self.race.primary() {
-            Some(primary) if self.is_over_websocket(primary) => {
-                self.tell(primary, Intent::Probe);
-            }
-            Some(_) | None => {
-                self.tracks.say_again();
-                self.is_dirty = true;
-            }
-        }
+        // A sign of life would do for the lease, but not for a server that has lost who was there.
+        self.tracks.say_again();
+        self.is_dirty = true;
         self.tracks.schedule(&mut self.timers, self.now);
     }
 
@@ -168,7 +163,7 @@ impl Client {
         self.timers.cancel(Timer::Lease);
     }
 
-    /// Why the server cannot do that, if no transport can.
+    /// Why the server cannot do that, if no transport can, or if it has said so.
     fn lacks(&self, needed: Presence) -> Option<Reason> {
         let has = self
             .transports
@@ -176,7 +171,7 @@ impl Client {
             .filter_map(|transport| self.config.protocol.guarantees(*transport))
             .any(|guarantees| guarantees.presence >= needed);
 
-        (!has).then_some(Reason::Unsupported)
+        (!has || self.is_without_presence).then_some(Reason::Unsupported)
     }
 }
 

@@ -41,6 +41,8 @@ struct Entry {
     stage: Stage,
     /// The server has it: the application knows so.
     is_acked: bool,
+    /// Something was said of this channel before, by this entry or one that it replaced.
+    is_known: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +68,9 @@ impl Tracks {
             .iter()
             .position(|entry| entry.channel == channel);
         let replaced = at.map(|at| self.entries.remove(at));
-        let is_known = replaced.as_ref().is_some_and(|old| old.number.is_some());
+        let is_known = replaced
+            .as_ref()
+            .is_some_and(|old| old.is_known || old.number.is_some());
         if let Some(old) = replaced.filter(|old| !old.is_acked) {
             notices.push(Notice::Tracked(old.id, Err(Reason::Cancelled)));
         }
@@ -78,6 +82,7 @@ impl Tracks {
                 number: None,
                 stage: Stage::Unsaid,
                 is_acked: false,
+                is_known,
             });
         } else {
             // Nobody knows that it was to be there.

@@ -1,8 +1,11 @@
 //! The one place that knows the shape of the client's commands and notices.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use downlink_core::{Command, Cursor, Delivery, Notice, Reason, State, SubscriptionId, Trial};
+use downlink_core::{
+    Ack, Command, Cursor, Delivery, Notice, PresenceChanges, Reason, State, SubscriptionId,
+    TokenReason, Trial,
+};
 
 use crate::schedule::Hint;
 
@@ -17,11 +20,18 @@ pub(crate) struct Unfinished {
 #[derive(Debug)]
 pub(crate) enum Told {
     Delivery(SubscriptionId, Delivery),
+    Credential(Arc<str>, Box<str>),
     Ended(SubscriptionId, Reason),
     Nothing,
+    Presence(u64, PresenceChanges),
+    PresenceEnded(u64),
+    Published(u64, Result<Ack, Reason>),
     Snapshot(SubscriptionId),
     State(State),
+    Token(TokenReason),
+    Tracked(u64),
     Trial(Trial),
+    Untracked(Arc<str>),
 }
 
 pub(crate) fn subscribe(
@@ -74,6 +84,13 @@ pub(crate) fn told(notice: Notice) -> Told {
         Notice::Snapshot(subscription, _) => Told::Snapshot(subscription),
         Notice::State(state) => Told::State(state),
         Notice::Trial(trial) => Told::Trial(trial),
+        Notice::Credential { channel, challenge } => Told::Credential(channel, challenge),
+        Notice::Presence(id, changes) => Told::Presence(id.number(), changes),
+        Notice::PresenceEnded(id, _) => Told::PresenceEnded(id.number()),
+        Notice::Published(id, result) => Told::Published(id.number(), result),
+        Notice::Token(reason) => Told::Token(reason),
+        Notice::Tracked(id, _) => Told::Tracked(id.number()),
+        Notice::Untracked(channel, _) => Told::Untracked(channel),
         Notice::Memory(_) | _ => Told::Nothing,
     }
 }

@@ -6,13 +6,19 @@ use downlink_core::SubscriptionId;
 
 use crate::{
     adapter::Unfinished,
-    schedule::{Hook, Reading},
+    schedule::{Hook, Provider, Reading},
 };
 
 /// An application with its subscriptions.
 #[derive(Default)]
 pub(crate) struct App {
     next: u64,
+    pub(crate) next_publish: u64,
+    pub(crate) next_track: u64,
+    pub(crate) next_look: u64,
+    pub(crate) provider: Provider,
+    /// With what it wants to be seen in each channel.
+    pub(crate) seen: [Option<Vec<u8>>; 3],
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
 }
 

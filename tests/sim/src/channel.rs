@@ -22,6 +22,8 @@ pub(crate) struct Log {
 pub(crate) struct Published {
     pub(crate) at: u64,
     pub(crate) hidden: bool,
+    /// The client's own, by this id.
+    pub(crate) own: Option<u64>,
 }
 
 /// A position, as an index of the log and a number.
@@ -80,6 +82,10 @@ impl Channel {
     pub(crate) fn content(&self, place: Place, data: &mut Vec<u8>) -> &'static str {
         data.clear();
         let Place { log, seq } = place;
+        if let Some(id) = self.logs[log].at(seq).and_then(|published| published.own) {
+            data.extend_from_slice(format!("own {id}").as_bytes());
+            return "own";
+        }
         let mark = (log as u64 * 31 + seq)
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .wrapping_add(self.name.len() as u64)

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use downlink_core::{Delivery, Outcome, State, TransportKind, Trial};
+use downlink_core::{Delivery, Outcome, Reason, State, TokenReason, TransportKind, Trial};
 
-use crate::fault::Fault;
+use crate::{adapter::Told, fault::Fault};
 
 /// What happened in a run, or in many.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Coverage {
     pub gaps: BTreeMap<String, u64>,
     /// Ends of connections, by transport and how.
     pub trials: BTreeMap<(&'static str, &'static str), u64>,
+    /// What went both ways.
+    pub two_way: BTreeMap<&'static str, u64>,
     /// Steps, by fault and where the client stood.
     cells: Cells,
     was_connected: bool,
@@ -66,6 +68,32 @@ impl Coverage {
         };
         let transport = trial.transport.name();
         *self.trials.entry((transport, outcome)).or_default() += 1;
+    }
+
+    pub(crate) fn count_two_way(&mut self, told: &Told) {
+        let what = match told {
+            Told::Credential(..) => "challenged",
+            Told::Presence(..) => "presence told",
+            Told::Published(_, Ok(_)) => "publish acked",
+            Told::Published(_, Err(Reason::Cancelled)) => "publish cancelled",
+            Told::Published(_, Err(Reason::Expired)) => "publish expired",
+            Told::Published(_, Err(Reason::Refused { .. })) => "publish refused",
+            Told::Published(_, Err(Reason::Unanswered)) => "publish unanswered",
+            Told::Token(TokenReason::Expiring) => "token expiring",
+            Told::Token(TokenReason::First) => "token first",
+            Told::Token(TokenReason::Rejected) => "token rejected",
+            Told::Tracked(_) => "wish answered",
+            Told::Delivery(..)
+            | Told::Ended(..)
+            | Told::Nothing
+            | Told::PresenceEnded(_)
+            | Told::Published(_, Err(_))
+            | Told::Snapshot(_)
+            | Told::State(_)
+            | Told::Trial(_)
+            | Told::Untracked(_) => return,
+        };
+        *self.two_way.entry(what).or_default() += 1;
     }
 
     pub(crate) fn count_step(&mut self, faults: impl Iterator<Item = Fault>, state: &State) {
@@ -114,6 +142,9 @@ impl Coverage {
         for (why, count) in &other.gaps {
             *self.gaps.entry(why.clone()).or_default() += count;
         }
+        for (what, count) in &other.two_way {
+            *self.two_way.entry(what).or_default() += count;
+        }
         for (trial, count) in &other.trials {
             *self.trials.entry(*trial).or_default() += count;
         }
@@ -144,6 +175,7 @@ impl fmt::Display for Coverage {
         )?;
         writeln!(f, "states {:?}", self.states)?;
         writeln!(f, "gaps   {:?}", self.gaps)?;
+        writeln!(f, "both   {:?}", self.two_way)?;
         for ((transport, outcome), count) in &self.trials {
             writeln!(f, "trial  {transport:<10} {outcome:<10} {count:>9}")?;
         }

@@ -52,8 +52,12 @@ pub enum ServerFault {
     NeverWelcomes,
     /// Begins without `hi`.
     NoHi,
+    /// Refuses what the client publishes.
+    Rejects,
     /// Needs so many milliseconds for each `hello`.
     Slow(u32),
+    /// Judges nothing that the client says.
+    Stalls,
 }
 
 /// All faults, for counting.
@@ -99,10 +103,14 @@ pub enum Fault {
     Partition,
     /// See [`HopFault`].
     RefusesWebSocket,
+    /// See [`ServerFault`].
+    Rejects,
     /// See [`HopFault`].
     RetryAfter,
     /// A server is slow.
     Slow,
+    /// See [`ServerFault`].
+    Stalls,
     /// See [`HopFault`].
     Strips,
     /// See [`HopFault`].
@@ -113,7 +121,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::None,
         Self::Busy,
         Self::Buffers,
@@ -134,8 +142,10 @@ impl Fault {
         Self::Page,
         Self::Partition,
         Self::RefusesWebSocket,
+        Self::Rejects,
         Self::RetryAfter,
         Self::Slow,
+        Self::Stalls,
         Self::Strips,
         Self::Truncates,
         Self::Unreachable,
@@ -176,7 +186,9 @@ impl From<ServerFault> for Fault {
             ServerFault::NeverWelcomes => Self::NeverWelcomes,
             ServerFault::NoHi => Self::NoHi,
             ServerFault::NotFound => Self::NotFound,
+            ServerFault::Rejects => Self::Rejects,
             ServerFault::Slow(_) => Self::Slow,
+            ServerFault::Stalls => Self::Stalls,
         }
     }
 }

@@ -36,7 +36,7 @@ pub use crate::{
     fault::{Fault, HopFault, ServerFault},
     rule::{Rule, Violation},
     run::{Story, narrate, run},
-    schedule::{Action, Hint, Hook, Reading, Schedule, Setup, Start, Step},
+    schedule::{Action, Hint, Hook, Provider, Reading, Schedule, Setup, Start, Step},
     shrink::shrink,
     strategy::schedules,
 };

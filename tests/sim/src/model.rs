@@ -1,7 +1,10 @@
 //! The reference model: what a client owes its application, checked at each thing that it says.
 
+mod asking;
 mod attempts;
 mod ledger;
+mod presence;
+mod publishes;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +12,9 @@ use std::collections::BTreeMap;
 
 use downlink_core::{Delivery, Outcome, Reason, Retry, Role, State, SubscriptionId, Trial};
 
-use self::{attempts::Attempts, ledger::Ledger};
+use self::{
+    asking::Asking, attempts::Attempts, ledger::Ledger, presence::Presence, publishes::Publishes,
+};
 use crate::{
     adapter::{Told, Unfinished},
     channel::{Channel, Place},
@@ -23,6 +28,9 @@ pub(crate) use self::ledger::{Begins, Bounds, Wish};
 pub(crate) struct Model {
     ledgers: BTreeMap<SubscriptionId, Ledger>,
     attempts: Attempts,
+    pub(crate) publishes: Publishes,
+    pub(crate) presence: Presence,
+    pub(crate) asking: Asking,
     queue_count: usize,
     queue_bytes: usize,
     /// The application closed the client.
@@ -45,6 +53,9 @@ impl Model {
         Self {
             ledgers: BTreeMap::new(),
             attempts: Attempts::default(),
+            publishes: Publishes::default(),
+            presence: Presence::default(),
+            asking: Asking::default(),
             queue_count,
             queue_bytes,
             was_closed: false,
@@ -105,6 +116,7 @@ impl Model {
         servers: &Servers,
         now: u64,
     ) -> Result<(), Broken> {
+        let is_over = self.is_over(servers);
         match told {
             Told::Delivery(id, delivery) => self.on_delivery(*id, delivery, &servers.channels, now),
             Told::Ended(id, reason) => {
@@ -112,12 +124,11 @@ impl Model {
                 let Some(ledger) = ledger else {
                     return Err(Broken::new(Rule::Ended, format!("{id:?} ends twice")));
                 };
-                let may_end = self.was_closed
+                let may_end = is_over
+                    || self.asking.may_end[ledger.channel]
                     || ledger.may_end
                     || (*reason == Reason::CursorRefused && ledger.was_refused_twice())
-                    || servers.verdicts.channels[ledger.channel]
-                    || servers.verdicts.is_final
-                    || servers.verdicts.is_foreign;
+                    || servers.verdicts.channels[ledger.channel];
                 if !may_end {
                     let detail = format!("{id:?} ends without cause: {reason}");
                     return Err(Broken::new(Rule::Ended, detail));
@@ -127,8 +138,31 @@ impl Model {
             }
             Told::State(state) => self.on_state(state, servers, now),
             Told::Trial(trial) => self.on_trial(trial, now),
-            Told::Nothing | Told::Snapshot(_) => Ok(()),
+            Told::Presence(id, changes) => self.presence.on_changes(*id, changes, &servers.rooms),
+            Told::PresenceEnded(id) => {
+                let may_end = is_over || !servers.terms.has("presence");
+                self.presence.on_look_ended(*id, may_end)
+            }
+            Told::Published(id, result) => {
+                self.publishes.on_ended(*id, result, is_over, servers, now)
+            }
+            Told::Token(_) => self.asking.on_asked(now),
+            Told::Tracked(id) => self.presence.on_wish_ended(*id),
+            Told::Untracked(channel) if !is_over && servers.terms.has("presence") => {
+                let detail = format!("it is not seen in {channel} any more");
+                Err(Broken::new(Rule::Presence, detail))
+            }
+            Told::Credential(..) | Told::Nothing | Told::Snapshot(_) | Told::Untracked(_) => Ok(()),
         }
+    }
+
+    /// The client may have ended.
+    fn is_over(&self, servers: &Servers) -> bool {
+        self.was_closed
+            || servers.verdicts.is_final
+            || servers.verdicts.is_foreign
+            || servers.login.refusals >= 2
+            || self.asking.may_close
     }
 
     fn on_delivery(
@@ -187,8 +221,7 @@ impl Model {
             }
             State::Connected { .. } | State::Disconnected { .. } => return Ok(()),
         };
-        let verdicts = &servers.verdicts;
-        if self.was_closed || verdicts.is_final || verdicts.is_foreign {
+        if self.is_over(servers) {
             return Ok(());
         }
 

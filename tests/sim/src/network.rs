@@ -72,6 +72,14 @@ impl Network {
         }
     }
 
+    /// What came with an upgrade.
+    pub(crate) fn offered(&self, io: IoId) -> Option<String> {
+        match &self.links.get(&io)?.request {
+            Request::Upgrade(Some(offered)) => Some(String::from_utf8_lossy(offered).into()),
+            Request::Upgrade(None) | Request::Post(..) => None,
+        }
+    }
+
     pub(crate) fn suffer(&mut self, fault: Fault, until: u64) {
         let old = &mut self.until[fault.index()];
         *old = until.max(*old);

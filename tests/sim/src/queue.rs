@@ -11,6 +11,8 @@ use crate::{channel::Place, server::Down};
 pub(crate) enum Happening {
     /// Something arrives at the client.
     Arrive(IoId, Down),
+    /// The application answers a channel's challenge.
+    Credential(usize, Box<str>),
     /// A connection is cut.
     Cut(IoId),
     /// A drain's window is over; the instance is away for so long.
@@ -27,6 +29,10 @@ pub(crate) enum Happening {
     See(usize, usize, Place),
     /// A snapshot hook answers.
     Snapshot(SubscriptionId),
+    /// The servers look for sessions that say nothing any more.
+    Sweep,
+    /// The application gives a token.
+    Token,
     /// A conversation has to be looked at.
     Wake(IoId),
 }

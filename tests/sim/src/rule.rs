@@ -31,12 +31,19 @@ pub enum Rule {
     Order,
     /// No panic.
     Panic,
+    /// Who is in a channel is told as it is at the revision that is named, in order, and without a doubt in the end; each wish to
+    /// be seen is answered once.
+    Presence,
+    /// Each publish ends once, by the server's word or for a reason that fits; it takes effect at most once, and in order.
+    Publish,
     /// Unfinished deliveries are bounded.
     Queue,
     /// Once all is well for a minute, events arrive.
     Stalled,
     /// A subscription begins where it was asked to.
     Start,
+    /// The application is asked for one token at a time and seldom, and none that was refused is said again.
+    Tokens,
     /// No event comes twice.
     Twice,
     /// What the client sends is the protocol's.

@@ -44,6 +44,18 @@ pub struct Setup {
     pub hides: bool,
     /// Whether answers arrive in pieces.
     pub shreds: bool,
+    /// How long the servers know what was published.
+    #[serde(default)]
+    pub keeps: u32,
+    /// How long they keep the presence of a session that says nothing.
+    #[serde(default)]
+    pub lease: u32,
+    /// How long their tokens are good for; `None`: they want none.
+    #[serde(default)]
+    pub ttl: Option<u32>,
+    /// How long a publish waits for a connection; 0: as long as by default.
+    #[serde(default)]
+    pub outbox_age: u32,
 }
 
 /// Something that happens some time after the step before.
@@ -198,6 +210,63 @@ pub enum Action {
         /// Which one of those that live.
         pick: u8,
     },
+    /// The application takes a publish back.
+    Cancel {
+        /// Which one of those that have not ended.
+        pick: u8,
+    },
+    /// Somebody else is in a channel, with other data than before, or not any more.
+    Crowd {
+        /// Which channel.
+        channel: u8,
+        /// Who.
+        who: u8,
+        /// With these.
+        data: Option<u8>,
+        /// Live looks miss it, against the protocol.
+        missed: bool,
+    },
+    /// The servers forget what the session published, or who is where.
+    Forget {
+        /// Who is where.
+        presence: bool,
+    },
+    /// The servers want a credential for a channel, or another one than before.
+    Lock {
+        /// Which.
+        channel: u8,
+    },
+    /// The application looks at the members of a channel.
+    Look {
+        /// Which.
+        channel: u8,
+    },
+    /// It looks away.
+    LookAway {
+        /// Which one of those that live.
+        pick: u8,
+    },
+    /// The application gives tokens and credentials otherwise.
+    Provide {
+        /// How.
+        how: Provider,
+    },
+    /// The servers call back all tokens.
+    Revoke,
+    /// The application publishes.
+    Send {
+        /// To which channel.
+        channel: u8,
+        /// How many.
+        count: u8,
+    },
+    /// The application wants to be seen in a channel, or not any more.
+    Track {
+        /// Which.
+        channel: u8,
+        /// With these data.
+        data: Option<u8>,
+    },
     /// Nothing.
     Wait,
 }
@@ -230,6 +299,25 @@ pub enum Reading {
     Slow(u32),
     /// Not at all.
     Stopped,
+}
+
+/// How the application gives tokens and credentials.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// Good ones at once.
+    #[default]
+    Quick,
+    /// Such that no server takes.
+    Bad,
+    /// None at the moment.
+    Later,
+    /// None any more.
+    Never,
+    /// The one that it gave before.
+    Same,
+    /// Good ones, after so many milliseconds.
+    Slow(u32),
 }
 
 /// How a snapshot hook behaves.

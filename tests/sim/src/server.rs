@@ -1,21 +1,30 @@
 //! Servers that speak the protocol, each by itself, over logs that they share.
 
 mod answer;
+mod crowd;
 mod instance;
+mod login;
+mod session;
 mod talk;
 
 use std::collections::BTreeMap;
 
 use downlink_core::{IoError, IoId};
 
-use self::talk::{Stage, Talk};
 pub(crate) use self::{
     answer::{Asked, Confirmed},
+    crowd::{Crowd, Room},
     instance::Instance,
     talk::{Opening, UNIX},
 };
+use self::{
+    login::Login,
+    session::Session,
+    talk::{Stage, Talk},
+};
 use crate::{
     channel::{Channel, Place},
+    rule::Broken,
     schedule::Setup,
 };
 
@@ -24,6 +33,10 @@ pub(crate) struct Servers {
     pub(crate) channels: Vec<Channel>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) terms: Terms,
+    pub(crate) session: Session,
+    pub(crate) rooms: Vec<Room>,
+    pub(crate) login: Login,
+    pub(crate) clock: u64,
     talks: BTreeMap<IoId, Talk>,
     /// What they say.
     pub(crate) said: Vec<(IoId, Down)>,
@@ -31,7 +44,7 @@ pub(crate) struct Servers {
     pub(crate) wakes: Vec<(u64, IoId)>,
     pub(crate) verdicts: Verdicts,
     /// Where the client broke the protocol.
-    pub(crate) complaint: Option<String>,
+    pub(crate) complaint: Option<Broken>,
     /// Which channel a subscription's number stands for.
     numbers: BTreeMap<u64, usize>,
     scratch: Vec<u8>,
@@ -68,6 +81,12 @@ pub(crate) struct Terms {
     has: String,
 }
 
+impl Terms {
+    pub(crate) fn has(&self, what: &str) -> bool {
+        self.has.split(',').any(|has| has == what)
+    }
+}
+
 impl Servers {
     pub(crate) fn new(setup: &Setup) -> Self {
         let channels: Vec<_> = CHANNELS.into_iter().map(Channel::new).collect();
@@ -83,6 +102,10 @@ impl Servers {
                 spread: u64::from(setup.spread),
                 has: setup.has.join(","),
             },
+            session: Session::new(setup.keeps, setup.lease),
+            rooms: channels.iter().map(|_| Room::new()).collect(),
+            login: Login::new(setup.ttl, channels.len()),
+            clock: 0,
             talks: BTreeMap::new(),
             said: Vec::new(),
             wakes: Vec::new(),
@@ -99,7 +122,9 @@ impl Servers {
 
     /// The client or the network ended a conversation.
     pub(crate) fn hang_up(&mut self, link: IoId) {
-        self.talks.remove(&link);
+        if let Some(talk) = self.talks.remove(&link) {
+            self.orphan(link, talk, self.clock);
+        }
     }
 
     /// Appends events, and lets those instances see them that do not lag; returns those that do, and by how much.
@@ -110,7 +135,11 @@ impl Servers {
         hidden: bool,
         now: u64,
     ) -> Vec<(usize, u64)> {
-        let event = crate::channel::Published { at: now, hidden };
+        let event = crate::channel::Published {
+            at: now,
+            hidden,
+            own: None,
+        };
         let log = self.channels[channel].log_mut();
         log.published
             .extend(std::iter::repeat_n(event, count.into()));
@@ -150,6 +179,7 @@ impl Servers {
         log.published.push(crate::channel::Published {
             at: now,
             hidden: false,
+            own: None,
         });
         let head = log.head();
         log.forgiven.push((head, head));
@@ -173,6 +203,7 @@ impl Servers {
         let event = crate::channel::Published {
             at: now,
             hidden: false,
+            own: None,
         };
         log.published.extend([event; 3]);
         let head = log.head();

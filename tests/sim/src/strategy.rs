@@ -1,5 +1,7 @@
 //! How schedules are made, and made smaller.
 
+mod two_way;
+
 use proptest::{
     prelude::{Just, Strategy, any},
     prop_oneof,
@@ -43,8 +45,8 @@ fn setup() -> impl Strategy<Value = Setup> {
         2 => subsequence(all.clone(), 1..=5),
         1 => select(all.clone()).prop_map(|one| vec![one]),
     ];
-    let claims = names(&["websocket", "sse", "stream"]);
-    let has = prop_oneof![3 => Just(claims.clone()), 1 => subsequence(claims, 0..=3)];
+    let claims = names(&["websocket", "sse", "stream", "publish", "presence"]);
+    let has = prop_oneof![3 => Just(claims.clone()), 1 => subsequence(claims, 0..=5)];
     let remembers = prop_oneof![4 => Just(None), 1 => select(all).prop_map(Some)];
     let client = (
         transports,
@@ -66,31 +68,46 @@ fn setup() -> impl Strategy<Value = Setup> {
         any::<bool>(),
     );
 
-    (any::<u64>(), client, server, network).prop_map(|(seed, client, server, network)| {
-        let (transports, opening, remembers, queue_count) = client;
-        let (instances, mut has, beat, hold, spread) = server;
-        let (latency, jitter, hides, shreds) = network;
-        // What only a poll can replace has to be there for who has no poll.
-        if !transports.iter().any(|name| name.ends_with("poll")) {
-            has.clone_from(&transports);
-        }
-        Setup {
-            seed,
-            instances,
-            transports,
-            opening,
-            remembers,
-            has,
-            beat,
-            hold,
-            spread,
-            queue_count,
-            latency,
-            jitter,
-            hides,
-            shreds,
-        }
-    })
+    let both = (
+        select(vec![120_000_u32, 120_000, 5_000, 0]),
+        select(vec![60_000_u32, 9_000]),
+        prop_oneof![2 => Just(None), 1 => select(vec![600_000_u32, 20_000, 4_000]).prop_map(Some)],
+        select(vec![0_u32, 0, 4_000]),
+    );
+
+    (any::<u64>(), client, server, network, both).prop_map(
+        |(seed, client, server, network, both)| {
+            let (transports, opening, remembers, queue_count) = client;
+            let (instances, mut has, beat, hold, spread) = server;
+            let (latency, jitter, hides, shreds) = network;
+            let (keeps, lease, ttl, outbox_age) = both;
+            // What only a poll can replace has to be there for who has no poll.
+            if !transports.iter().any(|name| name.ends_with("poll")) {
+                has.retain(|claim| matches!(&**claim, "publish" | "presence"));
+                has.extend(transports.iter().cloned());
+            }
+            Setup {
+                seed,
+                instances,
+                transports,
+                opening,
+                remembers,
+                has,
+                beat,
+                hold,
+                spread,
+                queue_count,
+                latency,
+                jitter,
+                hides,
+                shreds,
+                keeps,
+                lease,
+                ttl,
+                outbox_age,
+            }
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -109,7 +126,7 @@ fn action() -> Union<proptest::strategy::BoxedStrategy<Action>> {
     let instance = || 0..3_u8;
     let ms = || prop_oneof![3 => 50..3_000_u32, 1 => 3_000..40_000_u32];
 
-    Union::new_weighted(vec![
+    let mut all = vec![
         (40, publish().boxed()),
         (12, Just(Action::Wait).boxed()),
         (8, subscribe().boxed()),
@@ -213,7 +230,10 @@ fn action() -> Union<proptest::strategy::BoxedStrategy<Action>> {
                 .prop_map(|(channel, keep)| Action::Trim { channel, keep })
                 .boxed(),
         ),
-    ])
+    ];
+    all.extend(two_way::actions());
+
+    Union::new_weighted(all)
 }
 
 fn publish() -> impl Strategy<Value = Action> {
@@ -305,6 +325,8 @@ fn server_fault() -> impl Strategy<Value = ServerFault> {
         20 => Just(ServerFault::NotFound),
         20 => Just(ServerFault::NeverWelcomes),
         20 => Just(ServerFault::NoHi),
+        30 => Just(ServerFault::Rejects),
+        40 => Just(ServerFault::Stalls),
         60 => (1..8_000_u32).prop_map(ServerFault::Slow),
     ]
 }

@@ -4,6 +4,7 @@ mod act;
 mod carry;
 mod reach;
 mod settle;
+mod two_way;
 
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub(crate) struct World {
     timeouts: u32,
     hides: bool,
     shreds: bool,
+    closed_at: Option<u64>,
     pub(crate) coverage: Coverage,
     pub(crate) timeline: Timeline,
 }
@@ -68,6 +70,16 @@ impl World {
         for byte in &mut seed {
             *byte = u8::try_from(chance.below(256)).unwrap_or(0);
         }
+        config.member = Some("me".into());
+        config.token_provider = setup.ttl.is_some();
+        config.credential_provider = true;
+        if setup.outbox_age > 0 {
+            config.outbox_age = Duration::from_millis(setup.outbox_age.into());
+        }
+        let mut queue = Queue::default();
+        if setup.lease > 0 {
+            queue.add(u64::from(setup.lease) / 4, Happening::Sweep);
+        }
         let model = Model::new(config.queue_count, config.queue_bytes);
         let unix = Duration::from_millis(UNIX);
 
@@ -78,7 +90,7 @@ impl World {
             model,
             servers: Servers::new(setup),
             network: Network::new(setup.latency, setup.jitter),
-            queue: Queue::default(),
+            queue,
             chance,
             sleeps: false,
             late: Vec::new(),
@@ -86,6 +98,7 @@ impl World {
             timeouts: 0,
             hides: setup.hides,
             shreds: setup.shreds,
+            closed_at: None,
             coverage: Coverage::default(),
             timeline,
         }
@@ -122,6 +135,7 @@ impl World {
     fn go_to(&mut self, at: u64) {
         if self.now < at {
             self.now = at;
+            self.servers.clock = at;
             self.timeouts = 0;
         }
     }
@@ -145,7 +159,13 @@ impl World {
             Happening::Arrive(..) | Happening::Hear(..) | Happening::Request(_) if is_parted => {
                 self.parked.push(happening);
             }
-            Happening::Arrive(..) | Happening::Read(_) | Happening::Snapshot(_) if self.sleeps => {
+            Happening::Arrive(..)
+            | Happening::Credential(..)
+            | Happening::Read(_)
+            | Happening::Snapshot(_)
+            | Happening::Token
+                if self.sleeps =>
+            {
                 self.late.push(happening);
             }
             Happening::Arrive(io, down) => return self.arrive(io, down),
@@ -163,7 +183,16 @@ impl World {
                     self.servers.see(instance, channel, place.seq, self.now);
                 }
             }
+            Happening::Credential(channel, challenge) => {
+                return self.give_credential(channel, &challenge);
+            }
             Happening::Snapshot(id) => return self.answer_snapshot(id),
+            Happening::Sweep => {
+                self.servers.sweep(self.now);
+                let period = self.servers.session.lease / 4;
+                self.queue.add(self.now + period, Happening::Sweep);
+            }
+            Happening::Token => return self.give_token(),
             Happening::Wake(io) => self.servers.wake(io, self.now),
         }
         self.carry_down();
@@ -210,7 +239,7 @@ impl World {
         }
         self.carry_down();
         if let Some(complaint) = self.servers.complaint.take() {
-            return Err(Broken::new(Rule::Wire, complaint));
+            return Err(complaint);
         }
 
         self.check_end()
@@ -219,6 +248,7 @@ impl World {
     fn on_told(&mut self, told: Told) -> Result<(), Broken> {
         self.timeline.note(self.now, || format!("told:   {told:?}"));
         self.model.on_told(&told, &self.servers, self.now)?;
+        self.coverage.count_two_way(&told);
         match told {
             Told::Delivery(id, delivery) => {
                 self.coverage.count_delivery(&delivery);
@@ -232,18 +262,34 @@ impl World {
             Told::Snapshot(id) => self.plan_snapshot(id),
             Told::State(state) => self.coverage.count_state(&state),
             Told::Trial(trial) => self.coverage.count_trial(&trial),
-            Told::Nothing => {}
+            Told::Token(_) => self.plan_answer(Happening::Token),
+            Told::Credential(channel, challenge) => {
+                let channels = &self.servers.channels;
+                if let Some(at) = channels.iter().position(|it| *it.name == *channel) {
+                    self.plan_answer(Happening::Credential(at, challenge));
+                }
+            }
+            Told::Nothing
+            | Told::Presence(..)
+            | Told::PresenceEnded(_)
+            | Told::Published(..)
+            | Told::Tracked(_)
+            | Told::Untracked(_) => {}
         }
 
         Ok(())
     }
 
     /// A client that has ended holds nothing.
-    fn check_end(&self) -> Result<(), Broken> {
+    pub(super) fn check_end(&mut self) -> Result<(), Broken> {
         if self.client.is_closed() {
             let open = self.network.links.len();
             let timeout = self.client.poll_timeout();
-            if open > 0 || timeout.is_some() {
+            let closed_at = *self.closed_at.get_or_insert(self.now);
+            // It may tell the servers that it goes.
+            let is_due = timeout.is_some_and(|at| adapter::millisecond(at) <= self.now);
+            let is_leaving = (is_due || self.now <= closed_at + FAREWELL) && open <= 1;
+            if !is_leaving && (open > 0 || timeout.is_some()) {
                 let detail = format!("{open} I/Os, and a timer at {timeout:?}");
                 return Err(Broken::new(Rule::Leak, detail));
             }
@@ -260,6 +306,8 @@ impl World {
 
 const ORIGIN: &str = "https://sim.example";
 const URL: &str = "https://sim.example/downlink";
+/// How long a client may try to say that it goes.
+const FAREWELL: u64 = 2_000;
 const MOST_TIMEOUTS: u32 = 100;
 const MOST_REQUESTS: u32 = 64;
 const MOST_NOTICES: u32 = 20_000;

@@ -154,6 +154,7 @@ impl Ledger {
         let is_right = *event.data == *scratch.data
             && *event.name == *name
             && *event.channel == *channel.name
+            && event.own == published.own.is_some()
             && time.is_none_or(|time| time == u128::from(UNIX + published.at));
         if !is_right {
             let detail = format!("{} is not what was published: {event:?}", event.cursor);

@@ -204,6 +204,10 @@ impl History {
             jitter: 0,
             hides: false,
             shreds: false,
+            keeps: 0,
+            lease: 0,
+            ttl: None,
+            outbox_age: 0,
         };
         let mut servers = Servers::new(&setup);
         servers.publish(0, published, false, 0);

@@ -13,6 +13,7 @@ pub(super) struct Sub {
     pub(super) n: u64,
     pub(super) channel: usize,
     start: Asked,
+    credential: Option<String>,
     /// When the client said so.
     asked: u64,
     /// The position of what was sent last; `None` before the answer.
@@ -74,6 +75,7 @@ impl Sub {
             n,
             channel,
             start,
+            credential: frame.field("auth").map(Into::into),
             asked,
             at: None,
         })
@@ -97,6 +99,15 @@ impl Servers {
         subs.retain_mut(|sub| {
             if sub.at.is_some() {
                 return true;
+            }
+            let credential = sub.credential.as_deref();
+            if let Some(lock) = self.login.challenge(sub.channel, credential) {
+                *has_content = true;
+                batch.line(format_args!(
+                    "err {} credential retry=token challenge=c{lock}",
+                    sub.n
+                ));
+                return false;
             }
             if let Some(retry) = instance.refusal(sub.channel, now) {
                 *has_content = true;
@@ -144,7 +155,9 @@ impl Servers {
 
             true
         });
+        self.tell_looks(link);
         self.flush(link, now);
+        self.judge(link, now);
         self.deliver(link, now);
     }
 
@@ -198,7 +211,8 @@ impl Servers {
                 }
                 let name = channel.content(*at, &mut data);
                 let offset = published.at.cast_signed() - talk.welcome.cast_signed();
-                talk.batch.event(sub.n, at.seq, name, offset, &data);
+                let own = published.own.is_some();
+                talk.batch.event(sub.n, at.seq, (name, own), offset, &data);
                 talk.has_content = true;
             }
         }

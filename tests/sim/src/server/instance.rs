@@ -61,7 +61,9 @@ impl Instance {
             | ServerFault::NeverWelcomes
             | ServerFault::NoHi
             | ServerFault::NotFound
-            | ServerFault::Slow(_) => None,
+            | ServerFault::Rejects
+            | ServerFault::Slow(_)
+            | ServerFault::Stalls => None,
         });
 
         lags.max().unwrap_or(0)
@@ -80,7 +82,9 @@ impl Instance {
                 | ServerFault::Malformed
                 | ServerFault::Mute
                 | ServerFault::NoHi
-                | ServerFault::NotFound => {}
+                | ServerFault::NotFound
+                | ServerFault::Rejects
+                | ServerFault::Stalls => {}
             }
         }
         // One that is slow for each has more than one hand.

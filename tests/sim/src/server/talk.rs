@@ -2,9 +2,12 @@
 
 use downlink_core::IoId;
 
-use super::{Confirmed, Down, Servers, Terms, answer::Sub};
+use super::{
+    Confirmed, Down, Servers, Terms, answer::Sub, crowd::Look, login::NOTICE, session::Session,
+};
 use crate::{
     fault::ServerFault,
+    rule::{Broken, Rule},
     wire::{Batch, Carrier, Frame, number, read_all},
 };
 
@@ -14,6 +17,15 @@ pub(super) struct Talk {
     mode: Mode,
     pub(super) stage: Stage,
     pub(super) subs: Vec<Sub>,
+    pub(super) looks: Vec<Look>,
+    /// What waits to be judged.
+    pub(super) said: Vec<Frame>,
+    /// It asks for something that goes on.
+    asks: bool,
+    token: Option<String>,
+    /// When its token ends.
+    pub(super) token_until: Option<u64>,
+    pub(super) is_reminded: bool,
     /// When `welcome` was said.
     pub(super) welcome: u64,
     /// When anything was said.
@@ -73,6 +85,11 @@ impl Talk {
         self.mode == Mode::WebSocket
     }
 
+    /// Its request only says something, and is done with the answers.
+    pub(super) fn only_says(&self) -> bool {
+        matches!(self.mode, Mode::Once { .. }) && !self.asks
+    }
+
     /// A welcome that would never come comes now; returns whether it waited for that.
     pub(super) fn hurry(&mut self, now: u64) -> bool {
         let waits = self.stage == Stage::Working { until: None };
@@ -112,6 +129,12 @@ impl Servers {
             },
             stage: Stage::Working { until: None },
             subs: Vec::new(),
+            looks: Vec::new(),
+            said: Vec::new(),
+            asks: false,
+            token: None,
+            token_until: None,
+            is_reminded: false,
             welcome: now,
             spoke: now,
             wake: None,
@@ -159,6 +182,7 @@ impl Servers {
         if flaw.is_some() || bytes.len() > 65_536 {
             self.complain(bytes, "is no message of a client");
         }
+        self.session.heard = now;
         for frame in &frames {
             let Some(talk) = self.talks.get_mut(&link) else {
                 return;
@@ -178,9 +202,53 @@ impl Servers {
                         self.complain(bytes, "uses a number twice");
                         return;
                     }
+                    talk.asks = true;
                     talk.subs.push(sub);
                 }
-                "unsub" => talk.subs.retain(|sub| Some(sub.n) != frame.subscription()),
+                "unsub" => {
+                    let n = frame.subscription();
+                    talk.subs.retain(|sub| Some(sub.n) != n);
+                    talk.looks.retain(|look| Some(look.number()) != n);
+                }
+                "members" => {
+                    let channels = &self.channels;
+                    let channel = frame
+                        .words
+                        .get(1)
+                        .and_then(|name| channels.iter().position(|it| it.name == name));
+                    let look = channel.and_then(|channel| Look::read(frame, channel));
+                    let Some(look) = look else {
+                        self.complain(bytes, "holds bad members");
+                        return;
+                    };
+                    talk.asks = true;
+                    talk.looks.retain(|other| other.number() != look.number());
+                    talk.looks.push(look);
+                }
+                "pub" | "track" | "untrack" => {
+                    let is_late = talk.is_socket() && !talk.is_live();
+                    talk.said.push(frame.clone());
+                    if is_late {
+                        self.complain(bytes, "comes before the welcome");
+                        return;
+                    }
+                }
+                "bye" => self.end_presence(now),
+                "token" if talk.is_socket() => {
+                    let token = frame.words.first().map(String::as_str);
+                    let Some(until) = self.log_in(link, token, now) else {
+                        return;
+                    };
+                    if let Some(talk) = self.talks.get_mut(&link) {
+                        talk.batch.head("token");
+                        if let Some(until) = until {
+                            let ttl = until.saturating_sub(now);
+                            talk.batch.head_rest(format_args!(" ttl={ttl}"));
+                        }
+                        talk.batch.payload(b"");
+                    }
+                    self.flush(link, now);
+                }
                 "beat" => {
                     talk.batch.line("beat");
                     self.flush(link, now);
@@ -222,7 +290,8 @@ impl Servers {
         };
         let is_session = frame
             .field("session")
-            .is_some_and(|session| session.len() == 22);
+            .is_some_and(|session| session.len() == 22 && self.session.is_its(session));
+        talk.token = frame.field("token").map(Into::into);
         let Some(mode) = mode.filter(|_| frame.field("v") == Some("1") && is_session) else {
             self.complain(frame.verb.as_bytes(), "lacks what it needs");
             return;
@@ -255,7 +324,9 @@ impl Servers {
                 | ServerFault::NeverWelcomes
                 | ServerFault::NoHi
                 | ServerFault::NotFound
-                | ServerFault::Slow(_) => {}
+                | ServerFault::Rejects
+                | ServerFault::Slow(_)
+                | ServerFault::Stalls => {}
             }
         }
         talk.stage = Stage::Working { until };
@@ -268,9 +339,18 @@ impl Servers {
             .get_mut(&link)
             .filter(|talk| talk.wake == Some(now))
         else {
-            return;
+            return self.judge_orphan(link, now);
         };
         talk.wake = None;
+        if talk.is_live() {
+            if self.remind(link, now) {
+                return;
+            }
+            self.judge(link, now);
+        }
+        let Some(talk) = self.talks.get_mut(&link) else {
+            return;
+        };
         match talk.stage {
             Stage::Greeted { until } if until <= now => {
                 talk.batch.line("err - hello-timeout retry=0");
@@ -295,6 +375,17 @@ impl Servers {
         let Some(talk) = self.talks.get_mut(&link) else {
             return;
         };
+        let token = talk.token.clone();
+        let Some(token_until) = self.log_in(link, token.as_deref(), now) else {
+            return;
+        };
+        let Some(talk) = self.talks.get_mut(&link) else {
+            return;
+        };
+        let ttl = token_until.map_or_else(String::new, |until| {
+            format!(" ttl={}", until.saturating_sub(now))
+        });
+        let Session { keeps, lease, .. } = &self.session;
         let Terms {
             has, hold, spread, ..
         } = &self.terms;
@@ -307,7 +398,7 @@ impl Servers {
         };
         let time = UNIX + now;
         talk.batch.line(format_args!(
-            "welcome has={has} time={time} hold={hold} max=65536 spread={spread}"
+            "welcome has={has} time={time} hold={hold} max=65536 spread={spread} keeps={keeps} lease={lease}{ttl}"
         ));
         let is_malformed = self.instances[talk.instance]
             .faults(now)
@@ -356,16 +447,25 @@ impl Servers {
             Stage::Over => return,
         };
         let beat = talk.spoke + self.terms.beat * 4 / 5;
-        let at = until.map_or(beat, |until| until.min(beat)).max(now + 1);
+        let token = talk.token_until.map(|end| {
+            if talk.is_reminded {
+                end
+            } else {
+                end.saturating_sub(NOTICE)
+            }
+        });
+        let at = [until, token].into_iter().flatten().fold(beat, u64::min);
+        let at = at.max(now + 1);
         if talk.wake.is_none_or(|wake| wake > at) {
             talk.wake = Some(at);
             self.wakes.push((at, link));
         }
     }
 
-    fn complain(&mut self, bytes: &[u8], what: &str) {
+    pub(super) fn complain(&mut self, bytes: &[u8], what: &str) {
         let said = String::from_utf8_lossy(bytes);
-        self.complaint = Some(format!("{said:?} {what}"));
+        let detail = format!("{said:?} {what}");
+        self.complaint = Some(Broken::new(Rule::Wire, detail));
     }
 }
 

@@ -45,9 +45,19 @@ impl Batch {
     }
 
     /// Writes an event.
-    pub(crate) fn event(&mut self, n: u64, seq: u64, name: &str, offset: i64, data: &[u8]) {
+    pub(crate) fn event(
+        &mut self,
+        n: u64,
+        seq: u64,
+        (name, own): (&str, bool),
+        offset: i64,
+        data: &[u8],
+    ) {
         self.head(format_args!("e {n} {seq} "));
         self.word(name);
+        if own {
+            self.bytes.extend_from_slice(b" own");
+        }
         let written = write!(self.bytes, " t={offset}");
         written.expect(INFALLIBLE);
         self.payload(data);
@@ -59,6 +69,12 @@ impl Batch {
             self.bytes.extend_from_slice(b"data: ");
         }
         let written = write!(self.bytes, "{line}");
+        written.expect(INFALLIBLE);
+    }
+
+    /// Goes on with it.
+    pub(crate) fn head_rest(&mut self, rest: impl std::fmt::Display) {
+        let written = write!(self.bytes, "{rest}");
         written.expect(INFALLIBLE);
     }
 

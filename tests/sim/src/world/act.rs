@@ -118,6 +118,33 @@ impl World {
                     return self.command(Command::Unsubscribe(id));
                 }
             }
+            Action::Cancel { pick } => return self.cancel(*pick),
+            Action::Crowd {
+                channel,
+                who,
+                data,
+                missed,
+            } => {
+                let channel = self.channel(*channel);
+                if *missed {
+                    self.servers.miss(channel, *who, *data);
+                } else {
+                    self.servers.crowd(channel, *who, *data, now);
+                }
+            }
+            Action::Forget { presence: true } => self.servers.forget_presence(now),
+            Action::Forget { presence: false } => self.servers.forget_session(),
+            Action::Lock { channel } => {
+                let channel = self.channel(*channel);
+                self.model.asking.may_end[channel] = true;
+                self.servers.login.lock(channel);
+            }
+            Action::Look { channel } => return self.look(self.channel(*channel)),
+            Action::LookAway { pick } => return self.look_away(*pick),
+            Action::Provide { how } => self.app.provider = *how,
+            Action::Revoke => self.servers.revoke(now),
+            Action::Send { channel, count } => return self.send(self.channel(*channel), *count),
+            Action::Track { channel, data } => return self.track(self.channel(*channel), *data),
             Action::Wait => {}
         }
         self.carry_down();

@@ -141,6 +141,7 @@ impl World {
         });
         let event = match down {
             Down::Bytes(bytes, confirmed) => {
+                self.model.asking.on_heard(io, &bytes)?;
                 for confirmed in &confirmed {
                     self.model.on_confirmed(confirmed);
                 }

@@ -26,12 +26,17 @@ impl World {
         match request {
             IoRequest::Http(request) => {
                 self.begin(io)?;
+                let body = String::from_utf8_lossy(&request.body);
+                self.model.asking.on_said(io, &body, false)?;
                 let is_pooled = self.network.post(io, &request, self.now);
                 self.travel(io, if is_pooled { 1 } else { 3 });
             }
             IoRequest::WebSocket(request) => {
                 self.begin(io)?;
                 self.network.upgrade(io, &request, self.now);
+                if let Some(offered) = self.network.offered(io) {
+                    self.model.asking.on_said(io, &offered, true)?;
+                }
                 self.travel(io, 3);
             }
             IoRequest::Send(payload) => {
@@ -39,6 +44,11 @@ impl World {
                 if !link.is_some_and(|link| link.is_open && link.is_socket()) {
                     let detail = format!("sends on {io:?}, which is no open WebSocket");
                     return Err(Broken::new(Rule::Io, detail));
+                }
+                let text = String::from_utf8_lossy(&payload);
+                self.model.asking.on_renewed(io, &text);
+                if text.starts_with("hello ") {
+                    self.model.asking.on_said(io, &text, false)?;
                 }
                 self.send_up(io, payload.to_vec());
             }
@@ -191,5 +201,5 @@ impl World {
     }
 }
 
-/// Candidates of all transports, an heir, and what comes to its end.
-const MOST_OPEN: usize = 8;
+/// Candidates of all transports, an heir, what comes to its end, and what says something beside them.
+const MOST_OPEN: usize = 10;

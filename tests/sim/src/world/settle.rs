@@ -9,7 +9,7 @@ use crate::{
     fault::Fault,
     queue::Happening,
     rule::{Broken, Rule},
-    schedule::{Hint, Hook, Reading},
+    schedule::{Hint, Hook, Provider, Reading},
 };
 
 impl World {
@@ -104,6 +104,7 @@ impl World {
         self.timeline
             .note(self.now, || "step:   all is well".into());
         self.network.heal();
+        self.app.provider = Provider::Quick;
         self.network.latency = self.network.latency.min(100);
         self.servers.heal(self.now);
         self.heal()?;
@@ -116,18 +117,23 @@ impl World {
         let wait = self.servers.verdicts.wait_until.saturating_sub(self.now);
         self.pass(QUIET + wait)?;
         self.catch_up()?;
-        for _ in 0..10 {
+        for round in 0..10 {
             for channel in 0..self.servers.channels.len() {
                 self.publish(channel, 1, false);
+                // What was missed shows with the next change.
+                self.servers.crowd(channel, 1, Some(round), self.now);
             }
             self.carry_down();
             self.pass(1_000)?;
         }
         self.pass(GRACE)?;
         self.check_settled()?;
+        self.model.publishes.check(&self.servers)?;
         self.model.was_closed = true;
         self.command(Command::Close)?;
-        self.pass(QUIET)
+        self.pass(QUIET)?;
+
+        self.check_end()
     }
 
     /// A small queue on a long way takes its time to empty a long log: as long as it goes on, it may.
@@ -156,7 +162,7 @@ impl World {
             return Err(Broken::new(Rule::Stalled, detail));
         }
         match self.client.state() {
-            State::Connected { .. } => Ok(()),
+            State::Connected { .. } => self.check_two_way(),
             State::Disconnected {
                 reason: None,
                 retry_at: None,
