@@ -63,14 +63,15 @@ impl Publishes {
                 }
             }
             Err(reason) => {
-                let is_right = match reason {
-                    Reason::Refused { code, .. } if **code == *"rejected" => {
-                        session.refused.contains(&id)
-                    }
-                    Reason::Unsupported => !servers.terms.has("publish"),
-                    Reason::Cancelled | Reason::Expired => true,
-                    // Whatever ended the client.
-                    other => is_over && !matches!(other, Reason::OutboxFull),
+                let is_right = if matches!(reason, Reason::Cancelled | Reason::Expired) {
+                    true
+                } else if *reason == Reason::Unsupported {
+                    !servers.terms.has("publish")
+                } else {
+                    let is_refused = session.refused.contains(&id);
+                    is_over
+                        || is_refused
+                            && matches!(reason, Reason::Refused { code, .. } if **code == *"rejected")
                 };
                 if !is_right {
                     return broken(format!("publish {id} ends without cause: {reason}"));
