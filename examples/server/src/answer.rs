@@ -20,6 +20,8 @@ use crate::{
     dialogue::{Dialogue, Hello, Mode, Refusal, Taken},
     frame::{Carrier, Fault, Frame, number, read_all},
     request::beat_every,
+    server::Entry,
+    visitor::Visitor,
 };
 
 /// The client is gone.
@@ -31,22 +33,31 @@ pub(crate) async fn serve(
     carrier: Carrier,
     body: Option<Bytes>,
     chunks: mpsc::Sender<Bytes>,
+    (visitor, entry): (Visitor, Entry),
 ) {
     let _guest = server.enter();
     let mut writer = Writer {
         dialogue: Dialogue::new(server.clone(), carrier),
+        server: server.clone(),
         chunks,
     };
-    let _is_gone = writer.answer(&server, body).await;
+    let _is_gone = writer.answer(&server, body, &visitor, entry).await;
 }
 
 struct Writer {
+    server: Server,
     dialogue: Dialogue,
     chunks: mpsc::Sender<Bytes>,
 }
 
 impl Writer {
-    async fn answer(&mut self, server: &Server, body: Option<Bytes>) -> Result<(), Gone> {
+    async fn answer(
+        &mut self,
+        server: &Server,
+        body: Option<Bytes>,
+        visitor: &Visitor,
+        entry: Entry,
+    ) -> Result<(), Gone> {
         let hi = self.dialogue.hi(true);
         self.send(hi).await?;
         let (hello, frames) = match judge(body) {
@@ -56,7 +67,7 @@ impl Writer {
         let delay = server.config().hello_delay;
         let admission = async {
             sleep(delay).await;
-            server.admit(&hello).await
+            server.admit(&hello, visitor, entry).await
         };
         let grant = match self.beat_while(server, admission).await? {
             Ok(grant) => grant,
@@ -243,6 +254,7 @@ impl Writer {
     }
 
     async fn refuse(&mut self, refusal: &Refusal) -> Result<(), Gone> {
+        self.server.note_refusal(refusal);
         let line = self.dialogue.wrap(refusal.frame());
 
         self.send(line).await

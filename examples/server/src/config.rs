@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Limits, Network, Origins};
+
 /// Limits and times of a server; all have defaults.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -38,6 +40,17 @@ pub struct Config {
     pub members: usize,
     /// In how many channels a session may be; 100.
     pub tracks: usize,
+    /// What one subject of a token may take. Clients without a subject are known by their address alone.
+    pub per_subject: Limits,
+    /// What one address may take, of IPv6 one network of 64 bits; `None` by default, because behind a proxy that is not in
+    /// `trusted_proxies` all clients have one address.
+    pub per_address: Option<Limits>,
+    /// Proxies whose `X-Forwarded-For` is believed; none.
+    pub trusted_proxies: Vec<Network>,
+    /// Web pages that may use the server; all.
+    pub origins: Origins,
+    /// With how many sessions one member may be in a channel; 100.
+    pub devices: usize,
     /// Clients spread their reconnects over this time after a loss that was not announced; 0.
     pub spread: Duration,
 }
@@ -73,6 +86,11 @@ impl Default for Config {
             lease: Duration::from_secs(60),
             members: 10_000,
             tracks: 100,
+            per_subject: Limits::default(),
+            per_address: None,
+            trusted_proxies: Vec::new(),
+            origins: Origins::Any,
+            devices: 100,
             spread: Duration::ZERO,
         }
     }

@@ -27,9 +27,10 @@ use crate::{
     control::Seat,
     credentials::{Shown, challenge},
     frame::{Carrier, Frame, number},
+    limits::{Account, Taken as Owned},
     log::unix_time,
     publishing,
-    server::check_name,
+    server::{Entry, check_name},
     session::SessionId,
     tracking,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Dialogue {
     time: Duration,
     /// Who it is, once it was let in.
     client: Option<Client>,
+    /// What it takes for as long as it lasts.
+    entry: Entry,
     /// Where it gets its orders.
     seat: Option<Seat>,
     /// When its token ends.
@@ -62,6 +65,8 @@ pub(crate) struct Dialogue {
 pub(crate) struct Client {
     pub(crate) session: SessionId,
     pub(crate) grant: Arc<Grant>,
+    /// What it takes is written down there.
+    pub(crate) accounts: Arc<[Arc<Account>]>,
 }
 
 /// What frames of a client came to.
@@ -80,6 +85,7 @@ struct Subscription {
     channel: Arc<Channel>,
     epoch: Arc<str>,
     position: u64,
+    _taken: Vec<Owned>,
 }
 
 /// What a batch held.
@@ -99,6 +105,7 @@ impl Dialogue {
             news: Arc::default(),
             time: Duration::ZERO,
             client: None,
+            entry: Entry::default(),
             seat: None,
             ends: None,
             remind: None,
@@ -118,7 +125,8 @@ impl Dialogue {
         ))
     }
 
-    pub(crate) fn welcome(&mut self, hello: &Hello, grant: Grant) -> Vec<u8> {
+    pub(crate) fn welcome(&mut self, hello: &Hello, (grant, entry): (Grant, Entry)) -> Vec<u8> {
+        self.entry = entry;
         let ttl = self.seat(hello.session, grant);
         self.server.presence().renew(hello.session);
         let config = self.server.config();
@@ -193,12 +201,17 @@ impl Dialogue {
                     taken.has_content |= is_content;
                 }
                 "pub" if self.server.config().publishing => taken.publishes.push(frame),
-                "track" | "untrack" => taken.lines.push_str(&tracking::carry_out(
-                    &self.server,
-                    client.session,
-                    &client.grant,
-                    &frame,
-                )?),
+                "track" | "untrack" => {
+                    if wait_of(&client) > LONGEST_WAIT {
+                        return Err(Refusal::busy(LONGEST_WAIT));
+                    }
+                    taken.lines.push_str(&tracking::carry_out(
+                        &self.server,
+                        client.session,
+                        &client.grant,
+                        &frame,
+                    )?);
+                }
                 "unsub" => self.unsubscribe(&frame)?,
                 _ => {}
             }
@@ -213,13 +226,7 @@ impl Dialogue {
         publishes: Vec<Frame>,
     ) -> Option<impl Future<Output = Result<Vec<u8>, Refusal>> + use<>> {
         let client = self.client.clone().filter(|_| !publishes.is_empty())?;
-        let Client { session, grant } = client;
-        let task = tokio::spawn(publishing::judge(
-            self.server.clone(),
-            session,
-            grant,
-            publishes,
-        ));
+        let task = tokio::spawn(publishing::judge(self.server.clone(), client, publishes));
 
         Some(async move { task.await.unwrap_or(Err(Refusal::INTERNAL)) })
     }
@@ -246,20 +253,21 @@ impl Dialogue {
             Some(("bad-channel", "a name has 1 to 255 bytes"))
         } else if !config.presence || !may_look {
             Some(("forbidden", "no right to see who is here"))
-        } else if self.is_full() {
-            Some(("too-many", "too many subscriptions"))
         } else {
             None
         };
         if let Some((code, text)) = refusal {
             return Ok((refuse(id, code, text), true));
         }
+        let Some(taken) = self.take_one() else {
+            return Ok((refuse(id, "too-many", "too many subscriptions"), true));
+        };
         let Some(room) = self.server.presence().room(name) else {
             let line = refuse(id, "unknown-channel", "there are too many channels");
             return Ok((line, true));
         };
 
-        Ok(self.watches.add(id, name, room, after, &self.news))
+        Ok(self.watches.add(id, (name, taken), room, after, &self.news))
     }
 
     fn may(&self, channel: &str, of: impl FnOnce(&Grant) -> &Channels) -> bool {
@@ -268,8 +276,14 @@ impl Dialogue {
             .is_some_and(|client| self.server.may(&client.grant, channel, of))
     }
 
-    fn is_full(&self) -> bool {
-        self.subscriptions.len() + self.watches.len() >= self.server.config().subscriptions
+    /// Takes a subscription of what the client may have; `None`: it has all that it may.
+    fn take_one(&self) -> Option<Vec<Owned>> {
+        let count = self.subscriptions.len() + self.watches.len();
+        if count >= self.server.config().subscriptions {
+            return None;
+        }
+
+        self.entry.accounts.iter().map(Account::subscribe).collect()
     }
 
     /// Answers a `sub`; returns the lines and whether they end a `once` answer.
@@ -293,9 +307,9 @@ impl Dialogue {
             let line = format!("err {id} credential retry=token challenge={challenge}\n");
             return Ok((line, true));
         }
-        if self.is_full() {
+        let Some(taken) = self.take_one() else {
             return Ok((refuse(id, "too-many", "too many subscriptions"), true));
-        }
+        };
         let Some(start) = Start::read(frame) else {
             return Ok((refuse(id, "bad-start", "the start is malformed"), true));
         };
@@ -333,6 +347,7 @@ impl Dialogue {
             channel,
             epoch,
             position,
+            _taken: taken,
         };
         self.subscriptions.insert(id, subscription);
 
@@ -415,5 +430,14 @@ impl Dialogue {
     }
 }
 
+/// How long a client has to wait before it publishes once more, or says where it is.
+pub(crate) fn wait_of(client: &Client) -> Duration {
+    let waits = client.accounts.iter().map(|account| account.publish());
+
+    waits.max().unwrap_or_default()
+}
+
+/// Who would have to wait longer is sent away.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const MAX_BATCH: usize = 65_536;
 const MAX_EVENTS: usize = 512;

@@ -13,8 +13,10 @@ mod credentials;
 mod dialogue;
 mod frame;
 mod jwt;
+mod limits;
 mod listen;
 mod log;
+mod operations;
 mod options;
 mod presence;
 mod publishing;
@@ -25,13 +27,16 @@ mod socket;
 mod tracking;
 #[cfg(test)]
 mod vectors;
+mod visitor;
 
 pub use crate::{
     access::{Accepted, Channels, Denial, Grant, Hooks, Rejected, Rights},
     config::{Config, Retention},
     jwt::{Claims, Jwt, Key, KeyError},
+    limits::{Limits, Rate},
     listen::{Listening, Tls},
     options::Options,
     presence::Member,
     server::{Counters, LogEvent, Message, PublishError, Server},
+    visitor::{InvalidNetwork, Network, Origins},
 };

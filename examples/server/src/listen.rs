@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Server, server::Counter};
+use crate::{Server, server::Counter, visitor::Peer};
 
 /// A listening server; dropping it closes everything at once.
 #[derive(Debug)]
@@ -105,15 +105,19 @@ async fn accept(
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else {
+                let Ok((stream, peer)) = accepted else {
                     // Out of file descriptors, most likely: wait for some to be freed.
                     sleep(Duration::from_millis(50)).await;
                     continue;
                 };
                 server.count(Counter::Connections);
+                if connections.len() >= server.config().connections.saturating_mul(2) {
+                    // More than can be served, and not all of them have said anything.
+                    continue;
+                }
                 let _is_slower = stream.set_nodelay(true);
                 let server = server.clone();
-                let router = router.clone();
+                let router = router.clone().layer(Extension(Peer(peer)));
                 let acceptor = acceptor.clone();
                 let stopped = stopped.clone();
                 connections.spawn(async move {

@@ -20,7 +20,7 @@ use crate::session::SessionId;
 /// The presence of all sessions.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    limits: Limits,
+    limits: Bounds,
     epoch: Arc<str>,
     epochs: AtomicU64,
     /// Makes public names of sessions that do not give them away.
@@ -31,12 +31,13 @@ pub(crate) struct Presence {
 
 /// How much there may be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Bounds {
     pub(crate) lease: Duration,
     pub(crate) sessions: usize,
     pub(crate) tracks: usize,
     pub(crate) members: usize,
     pub(crate) rooms: usize,
+    pub(crate) devices: usize,
 }
 
 /// Where a session is.
@@ -64,12 +65,14 @@ pub struct Member {
 pub(crate) enum TrackError {
     /// In too many channels already.
     Channels,
+    /// With as many sessions as a member may have there.
+    Devices,
     /// The channel has as many members as it may have.
     Members,
 }
 
 impl Presence {
-    pub(crate) fn new(limits: Limits, epoch: Arc<str>) -> Self {
+    pub(crate) fn new(limits: Bounds, epoch: Arc<str>) -> Self {
         Self {
             limits,
             epoch,
@@ -119,6 +122,9 @@ impl Presence {
         let mut room = lock(&room);
         if !room.has(member) && room.len() >= self.limits.members {
             return Err(TrackError::Members);
+        }
+        if !room.has_room(member, id, self.limits.devices) {
+            return Err(TrackError::Devices);
         }
         if let Some(previous) = previous.filter(|previous| previous != member) {
             room.leave(&previous, id);
@@ -306,12 +312,13 @@ mod tests {
     use super::*;
 
     fn presence(lease: Duration) -> Presence {
-        let limits = Limits {
+        let limits = Bounds {
             lease,
             sessions: 10,
             tracks: 2,
             members: 3,
             rooms: 4,
+            devices: 100,
         };
 
         Presence::new(limits, "e".into())

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     Message, PublishError, Server,
-    access::{Accepted, Grant, Rejected},
-    dialogue::Refusal,
+    access::{Accepted, Rejected},
+    dialogue::{Client, LONGEST_WAIT, Refusal, wait_of},
     frame::{Carrier, Frame, number, write_payload},
-    server::check_name,
-    session::{Memory, Seen, SessionId},
+    server::{Counter, check_name},
+    session::{Memory, Seen},
 };
 
 /// Judges the publishes of one request or message, in their order; returns the answers.
@@ -17,15 +17,21 @@ use crate::{
 /// A frame breaks the grammar; those before it were judged.
 pub(crate) async fn judge(
     server: Server,
-    id: SessionId,
-    grant: Arc<Grant>,
+    client: Client,
     frames: Vec<Frame>,
 ) -> Result<Vec<u8>, Refusal> {
-    let session = server.sessions().get(id);
+    let session = server.sessions().get(client.session);
     let mut memory = session.0.lock().await;
     let mut answers = Vec::new();
     for frame in frames {
-        let answer = judge_one(&server, id, &grant, &mut memory, frame).await?;
+        let wait = wait_of(&client);
+        if wait > LONGEST_WAIT {
+            return Err(Refusal::busy(wait));
+        }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        let answer = judge_one(&server, &client, &mut memory, frame).await?;
         answers.extend_from_slice(answer.as_bytes());
     }
 
@@ -34,8 +40,7 @@ pub(crate) async fn judge(
 
 async fn judge_one(
     server: &Server,
-    id: SessionId,
-    grant: &Grant,
+    client: &Client,
     memory: &mut Memory,
     frame: Frame,
 ) -> Result<Arc<str>, Refusal> {
@@ -53,18 +58,18 @@ async fn judge_one(
     }
     let name = if name == "-" { String::new() } else { name };
     let message = Message::new(name, frame.data);
-    let answer: Arc<str> = publish(server, id, grant, n, &channel, message)
-        .await
-        .into();
+    let answer: Arc<str> = publish(server, client, n, &channel, message).await.into();
     memory.note(n, &answer, keeps);
+    if answer.starts_with("nak") {
+        server.count(Counter::PublishesRefused);
+    }
 
     Ok(answer)
 }
 
 async fn publish(
     server: &Server,
-    id: SessionId,
-    grant: &Grant,
+    Client { session, grant, .. }: &Client,
     n: u64,
     channel: &str,
     message: Message,
@@ -79,7 +84,7 @@ async fn publish(
         Ok(accepted) => accepted,
         Err(Rejected(reason)) => return nak(n, "rejected", &reason),
     };
-    match server.append(channel, message, Some(id)) {
+    match server.append(channel, message, Some(*session)) {
         Ok(position) => {
             let mut line = format!("ack {n} at={position}").into_bytes();
             finish(&mut line, &reply);

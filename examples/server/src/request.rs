@@ -16,28 +16,32 @@ use hyper::body::Frame as BodyFrame;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Server, answer, frame::Carrier, server::Counter, socket};
+use crate::{Origins, Server, answer, frame::Carrier, server::Counter, socket, visitor::Visitor};
 
 pub(crate) async fn handle(
     State(server): State<Server>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request,
 ) -> Response {
+    let server_has_origins = server.config().origins != Origins::Any;
+    let visitor = Visitor::of(request.headers(), request.extensions(), server.config());
+    let origin = allowed_origin(&server, request.headers(), &visitor);
     let mut response = match (upgrade, request.method()) {
         (Ok(upgrade), _) => {
             server.count(Counter::Upgrades);
             let offered = offered(request.headers());
             let max = server.config().max_message;
+            let entry = server.knock(&visitor);
             upgrade
                 .protocols(["downlink.v1"])
                 .max_message_size(max + 1024)
                 .max_frame_size(max + 1024)
                 .read_buffer_size(4096)
-                .on_upgrade(move |stream| socket::serve(server, stream, offered))
+                .on_upgrade(move |stream| socket::serve(server, stream, offered, (visitor, entry)))
         }
         (Err(_), &Method::POST) => {
             server.count(Counter::Requests);
-            post(server, request).await
+            post(server, request, visitor).await
         }
         (Err(_), &Method::OPTIONS) => preflight(),
         (Err(_), &Method::GET) => human(),
@@ -48,8 +52,13 @@ pub(crate) async fn handle(
             .into_response(),
     };
     let headers = response.headers_mut();
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    if server_has_origins {
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
@@ -60,7 +69,16 @@ pub(crate) async fn handle(
     response
 }
 
-async fn post(server: Server, request: Request) -> Response {
+/// Who may read the answer in a browser.
+fn allowed_origin(server: &Server, headers: &HeaderMap, visitor: &Visitor) -> Option<HeaderValue> {
+    match &server.config().origins {
+        Origins::Any => Some(HeaderValue::from_static("*")),
+        Origins::These(_) if visitor.is_foreign => None,
+        Origins::These(_) => headers.get(header::ORIGIN).cloned(),
+    }
+}
+
+async fn post(server: Server, request: Request, visitor: Visitor) -> Response {
     let is_sse = request
         .headers()
         .get_all(header::ACCEPT)
@@ -74,6 +92,7 @@ async fn post(server: Server, request: Request) -> Response {
         "text/plain; charset=utf-8"
     };
 
+    let entry = server.knock(&visitor);
     let max = server.config().max_message;
     let read = Limited::new(request.into_body(), max).collect();
     let body = match timeout(server.config().patience, read).await {
@@ -89,7 +108,7 @@ async fn post(server: Server, request: Request) -> Response {
         _gone: gone.clone().drop_guard(),
     };
     tokio::spawn(async move {
-        let work = answer::serve(server, carrier, body, chunks);
+        let work = answer::serve(server, carrier, body, chunks, (visitor, entry));
         tokio::select! {
             () = work => {}
             () = gone.cancelled() => {}

@@ -16,15 +16,17 @@ use ring::hmac;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    Config, Denial, Grant, Hooks,
+    Config, Denial, Grant, Hooks, Limits,
     access::{Channels, Open},
     channel::Channel,
     control::{Control, Order},
     dialogue::{Hello, Refusal},
+    limits::{Account, Accounts, Key, Taken},
     log::Log,
-    presence::{Limits, Member, Presence},
+    presence::{Bounds, Member, Presence},
     request,
     session::{SessionId, Sessions},
+    visitor::Visitor,
 };
 
 /// A server of Downlink's protocol. Cheap to clone; all clones are the same server.
@@ -56,7 +58,9 @@ struct Inner {
     epochs: AtomicU64,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
     drain: watch::Sender<Option<Duration>>,
-    counters: [AtomicU64; 6],
+    counters: [AtomicU64; 8],
+    refusals: [AtomicU64; Refusal::CODES.len()],
+    accounts: Accounts,
     /// Told when a guest leaves.
     left: Notify,
 }
@@ -95,6 +99,10 @@ pub struct Counters {
     pub live: u64,
     /// Sessions whose presence ended because nothing was heard of them.
     pub expired: u64,
+    /// Events appended to logs, by clients and by the application.
+    pub published: u64,
+    /// Publishes of clients that were refused.
+    pub publishes_refused: u64,
 }
 
 /// Why something cannot be published.
@@ -125,12 +133,13 @@ impl Server {
         getrandom::fill(&mut random).expect("a system without entropy cannot serve");
         let epoch: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let epoch: Arc<str> = epoch.into();
-        let limits = Limits {
+        let bounds = Bounds {
             lease: config.lease,
             sessions: config.sessions,
             tracks: config.tracks,
             members: config.members,
             rooms: config.channels,
+            devices: config.devices,
         };
 
         Self(Arc::new(Inner {
@@ -139,13 +148,15 @@ impl Server {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             config,
             hooks: Box::new(hooks),
-            presence: Presence::new(limits, epoch.clone()),
+            presence: Presence::new(bounds, epoch.clone()),
             is_swept: AtomicBool::new(false),
             epoch,
             epochs: AtomicU64::new(0),
             channels: Mutex::default(),
             drain: watch::channel(None).0,
             counters: Default::default(),
+            refusals: Default::default(),
+            accounts: Accounts::default(),
             left: Notify::new(),
         }))
     }
@@ -183,6 +194,7 @@ impl Server {
         let mut log = channel.log();
         let Message { name, data } = message;
         let seq = log.append(name, data, publisher, &self.0.config.retention);
+        self.count(Counter::Published);
 
         Ok(format!("{}:{seq}", log.epoch()))
     }
@@ -263,7 +275,16 @@ impl Server {
 
     /// Returns what happened so far.
     pub fn counters(&self) -> Counters {
-        let [connections, requests, upgrades, welcomes, live, expired] = &self.0.counters;
+        let [
+            connections,
+            requests,
+            upgrades,
+            welcomes,
+            live,
+            expired,
+            published,
+            refused,
+        ] = &self.0.counters;
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
 
         Counters {
@@ -273,6 +294,8 @@ impl Server {
             welcomes: of(welcomes),
             live: of(live),
             expired: of(expired),
+            published: of(published),
+            publishes_refused: of(refused),
         }
     }
 
@@ -365,8 +388,75 @@ impl Server {
         Guest(self.clone())
     }
 
+    pub(crate) fn channel_count(&self) -> u64 {
+        let channels = self
+            .0
+            .channels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+
+        u64::try_from(channels.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes that somebody was refused.
+    pub(crate) fn note_refusal(&self, refusal: &Refusal) {
+        tracing::debug!(code = refusal.code, "refused");
+        let code = Refusal::CODES.iter().position(|code| *code == refusal.code);
+        if let Some(count) = code.and_then(|at| self.0.refusals.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were refused, by code.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refusal::CODES
+            .into_iter()
+            .zip(&self.0.refusals)
+            .map(|(code, count)| (code, count.load(Ordering::Relaxed)))
+    }
+
+    /// Somebody comes from this address, and takes a connection of what it may have.
+    pub(crate) fn knock(&self, visitor: &Visitor) -> Entry {
+        let (Some(limits), Some(address)) = (self.0.config.per_address, visitor.address) else {
+            return Entry::default();
+        };
+
+        self.open_account(&Key::of_address(address), limits)
+    }
+
+    fn open_account(&self, key: &Key, limits: Limits) -> Entry {
+        let Some(account) = self.0.accounts.get(key, limits) else {
+            return Entry {
+                refusal: Some(Refusal::BUSY),
+                ..Entry::default()
+            };
+        };
+        match account.connect() {
+            Ok(taken) => Entry {
+                accounts: vec![account],
+                taken: vec![taken],
+                refusal: None,
+            },
+            Err(wait) => Entry {
+                refusal: Some(Refusal::busy(wait)),
+                ..Entry::default()
+            },
+        }
+    }
+
     /// Lets a client in, or says why not.
-    pub(crate) async fn admit(&self, hello: &Hello) -> Result<Grant, Refusal> {
+    pub(crate) async fn admit(
+        &self,
+        hello: &Hello,
+        visitor: &Visitor,
+        mut entry: Entry,
+    ) -> Result<(Grant, Entry), Refusal> {
+        if let Some(refusal) = entry.refusal {
+            return Err(refusal);
+        }
+        if visitor.is_foreign {
+            return Err(Refusal::FOREIGN);
+        }
         if self.is_draining() {
             return Err(Refusal::DRAINING);
         }
@@ -375,9 +465,18 @@ impl Server {
             return Err(Refusal::BUSY);
         }
         let grant = self.authenticate(hello.token.as_deref()).await?;
+        if let Some(subject) = &grant.subject {
+            let key = Key::Subject(subject.clone());
+            let own = self.open_account(&key, self.0.config.per_subject);
+            if let Some(refusal) = own.refusal {
+                return Err(refusal);
+            }
+            entry.accounts.extend(own.accounts);
+            entry.taken.extend(own.taken);
+        }
         self.count(Counter::Welcomes);
 
-        Ok(grant)
+        Ok((grant, entry))
     }
 
     /// Finds out who says this token, and whether it is still good.
@@ -430,6 +529,16 @@ pub(crate) enum Counter {
     Welcomes,
     Live,
     Expired,
+    Published,
+    PublishesRefused,
+}
+
+/// What a connection takes of what its client may have, until it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) accounts: Vec<Arc<Account>>,
+    taken: Vec<Taken>,
+    refusal: Option<Refusal>,
 }
 
 /// One that is being served.

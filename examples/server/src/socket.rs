@@ -14,17 +14,26 @@ use crate::{
     dialogue::{Dialogue, Hello, Refusal},
     frame::{Carrier, Fault, Frame, read_all},
     request::beat_every,
+    server::Entry,
+    visitor::Visitor,
 };
 
 /// Serves one WebSocket; `offered` are the frames that came with its upgrade.
-pub(crate) async fn serve(server: Server, stream: WebSocket, offered: Option<Vec<u8>>) {
+pub(crate) async fn serve(
+    server: Server,
+    stream: WebSocket,
+    offered: Option<Vec<u8>>,
+    (visitor, entry): (Visitor, Entry),
+) {
     let _guest = server.enter();
     let mut socket = Socket {
         dialogue: Dialogue::new(server.clone(), Carrier::Lines),
         stream,
         server,
+        visitor,
     };
-    if let Err(End::Refused(refusal)) = socket.run(offered).await {
+    if let Err(End::Refused(refusal)) = socket.run(offered, entry).await {
+        socket.server.note_refusal(&refusal);
         let farewell = CloseFrame {
             code: 4000,
             reason: refusal.code.into(),
@@ -39,6 +48,7 @@ struct Socket {
     server: Server,
     dialogue: Dialogue,
     stream: WebSocket,
+    visitor: Visitor,
 }
 
 /// Why a WebSocket ends.
@@ -54,7 +64,7 @@ impl From<Refusal> for End {
 }
 
 impl Socket {
-    async fn run(&mut self, offered: Option<Vec<u8>>) -> Result<(), End> {
+    async fn run(&mut self, offered: Option<Vec<u8>>, entry: Entry) -> Result<(), End> {
         let hi = self.dialogue.hi(offered.is_some());
         self.send(hi).await?;
         let frames = match offered {
@@ -63,7 +73,7 @@ impl Socket {
         };
         let mut frames = frames.into_iter();
         let hello = Hello::read(&frames.next().ok_or(Refusal::MALFORMED)?)?;
-        let (grant, waiting) = self.admit(&hello).await?;
+        let (grant, waiting) = self.admit(&hello, entry).await?;
         let welcome = self.dialogue.welcome(&hello, grant);
         let mut out = self.hear(frames.chain(waiting), welcome).await?;
         self.dialogue.pull(&mut out);
@@ -195,15 +205,20 @@ impl Socket {
     }
 
     /// Finds out who it is, and is slow on purpose; returns what the client said meanwhile, too.
-    async fn admit(&mut self, hello: &Hello) -> Result<(Grant, Vec<Frame>), End> {
+    async fn admit(
+        &mut self,
+        hello: &Hello,
+        entry: Entry,
+    ) -> Result<((Grant, Entry), Vec<Frame>), End> {
         let mut waiting = Vec::new();
         let server = self.server.clone();
+        let visitor = self.visitor.clone();
         let delay = server.config().hello_delay;
         let mut admission = pin!(async {
             if !delay.is_zero() {
                 sleep(delay).await;
             }
-            server.admit(hello).await
+            server.admit(hello, &visitor, entry).await
         });
         let every = beat_every(&self.server);
         let mut beats = interval_at(Instant::now() + every, every);

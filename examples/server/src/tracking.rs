@@ -56,6 +56,9 @@ pub(crate) fn carry_out(
         match presence.track(id, n, channel, &member, frame.data.clone().into()) {
             Ok(()) => format!("ack {n}\n"),
             Err(TrackError::Channels) => nak(n, "rejected", b"in too many channels at once"),
+            Err(TrackError::Devices) => {
+                nak(n, "rejected", b"this member has too many sessions here")
+            }
             Err(TrackError::Members) => nak(n, "rejected", b"the channel has too many members"),
         },
     )

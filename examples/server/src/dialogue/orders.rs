@@ -91,6 +91,7 @@ impl Dialogue {
         self.client = Some(Client {
             session,
             grant: Arc::new(grant),
+            accounts: self.entry.accounts.as_slice().into(),
         });
 
         ttl.map_or_else(String::new, |ttl| format!(" ttl={}", ttl.as_millis()))

@@ -1,5 +1,7 @@
 //! How a client is refused: `docs/protocol.md`, section 7.
 
+use std::time::Duration;
+
 use crate::frame::encode_word;
 
 /// A refusal of the whole connection.
@@ -43,6 +45,11 @@ impl Refusal {
         retry: Retry::After(5000),
         text: "too many connections",
     };
+    pub(crate) const FOREIGN: Self = Self {
+        code: "forbidden",
+        retry: Retry::Never,
+        text: "web pages of this origin may not use this server",
+    };
     pub(crate) const INTERNAL: Self = Self {
         code: "internal",
         retry: Retry::After(1000),
@@ -58,6 +65,30 @@ impl Refusal {
         retry: Retry::Never,
         text: "the token is not for this server",
     };
+
+    /// All codes, for counting.
+    pub(crate) const CODES: [&str; 9] = [
+        "busy",
+        "draining",
+        "forbidden",
+        "hello-timeout",
+        "internal",
+        "malformed",
+        "too-large",
+        "unauthorized",
+        "version",
+    ];
+
+    /// A client takes more than it may have.
+    pub(crate) fn busy(wait: Duration) -> Self {
+        let wait = wait.as_millis().clamp(100, 60_000);
+
+        Self {
+            code: "busy",
+            retry: Retry::After(u64::try_from(wait).unwrap_or(1000)),
+            text: "too many connections or requests of one client",
+        }
+    }
 
     pub(crate) fn frame(&self) -> String {
         error("-", self.code, self.retry, self.text)

@@ -7,7 +7,7 @@ fn a_channel_that_fills_every_batch_does_not_starve_the_others() {
     let mut dialogue = Dialogue::new(server.clone(), Carrier::Lines);
     let (hello, _) = read_all(b"hello v=1 session=c2Vzc2lvbi1leGFtcGxlMQ");
     let hello = Hello::read(&hello[0]).unwrap();
-    dialogue.welcome(&hello, Grant::default());
+    dialogue.welcome(&hello, Default::default());
     let (subs, _) = read_all(b"sub 1 busy earliest\nsub 2 calm earliest\n");
     dialogue.take(subs, &Shown::default()).unwrap();
     for number in 0..MAX_EVENTS * 3 {

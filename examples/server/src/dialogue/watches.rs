@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::Batch;
 use crate::{
     frame::Carrier,
+    limits::Taken,
     presence::{Line, Room, Updates, lock},
 };
 
@@ -24,6 +25,7 @@ struct Watch {
     seq: u64,
     /// What is left of a list that is being told.
     list: Option<(Arc<[Arc<Line>]>, usize)>,
+    _taken: Vec<Taken>,
 }
 
 impl Watches {
@@ -47,7 +49,7 @@ impl Watches {
     pub(super) fn add(
         &mut self,
         number: u64,
-        name: &str,
+        (name, taken): (&str, Vec<Taken>),
         room: Arc<Mutex<Room>>,
         after: Option<(&str, u64)>,
         news: &Arc<Notify>,
@@ -76,6 +78,7 @@ impl Watches {
             epoch,
             seq,
             list: list.map(|list| (list, 0)),
+            _taken: taken,
         };
         self.0.insert(number, watch);
 

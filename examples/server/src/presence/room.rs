@@ -83,6 +83,13 @@ impl Room {
         self.members.contains_key(member)
     }
 
+    /// Whether a session of a member can be there, where it may have so many.
+    pub(crate) fn has_room(&self, member: &str, session: SessionId, most: usize) -> bool {
+        self.members.get(member).is_none_or(|entry| {
+            entry.sessions.contains_key(&session) || entry.sessions.len() < most
+        })
+    }
+
     pub(crate) fn members(&self) -> Vec<Member> {
         self.members
             .iter()
