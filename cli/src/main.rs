@@ -31,7 +31,7 @@ enum Verb {
     Demo(demo::Demo),
     Presence(presence::Presence),
     Publish(publish::Publish),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Tail(tail::Tail),
 }
 

@@ -16,7 +16,7 @@ use std::{
 pub struct Limits {
     /// Connections and requests that are served at once; 100.
     pub connections: usize,
-    /// Requests and upgrades a second; 50, and 200 at once.
+    /// Requests and upgrades a second; 50, and 200 at once. Who makes more waits for up to a second, and beyond that is refused.
     pub requests: Rate,
     /// Subscriptions and looks at members, over all connections; 10,000.
     pub subscriptions: usize,
@@ -129,14 +129,15 @@ impl Accounts {
 }
 
 impl Account {
-    /// Takes a connection.
+    /// Takes a connection; returns it and how long to wait before it is used.
     ///
     /// # Errors
     /// When to come again.
-    pub(crate) fn connect(self: &Arc<Self>) -> Result<Taken, Duration> {
-        lock(&self.requests).take()?;
+    pub(crate) fn connect(self: &Arc<Self>) -> Result<(Taken, Duration), Duration> {
+        let taken = self.take(Thing::Connection).ok_or(BUSY)?;
+        let wait = lock(&self.requests).take()?;
 
-        self.take(Thing::Connection).ok_or(BUSY)
+        Ok((taken, wait))
     }
 
     /// Takes a subscription; `None`: there are as many as there may be.
@@ -189,15 +190,16 @@ impl Bucket {
         })
     }
 
-    /// Takes one, if there is one.
-    fn take(&mut self) -> Result<(), Duration> {
+    /// Takes one, if there is or soon will be one.
+    fn take(&mut self) -> Result<Duration, Duration> {
         self.fill();
-        if self.level < 1.0 {
-            return Err(self.until(1.0).max(LEAST_WAIT));
+        let wait = self.until(1.0);
+        if wait > LONGEST_WAIT {
+            return Err(wait);
         }
         self.level -= 1.0;
 
-        Ok(())
+        Ok(wait)
     }
 
     /// Takes one that may not be there yet.
@@ -234,7 +236,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// As many clients as are remembered at once.
 const MOST_ACCOUNTS: usize = 100_000;
 const BUSY: Duration = Duration::from_secs(5);
-const LEAST_WAIT: Duration = Duration::from_millis(100);
+/// For a request that came too soon: a client is slowed down rather than lost.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -268,14 +271,39 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_refused_and_publishes_are_slowed_down() {
+    fn requests_are_slowed_down_and_then_refused() {
         let account = account(Limits {
-            requests: Rate::new(0.001, 3.0),
+            requests: Rate::new(2.0, 3.0),
+            ..Limits::default()
+        });
+        let waits: Vec<_> = (0..10)
+            .map(|_| account.connect().map(|(_, wait)| wait))
+            .collect();
+        assert!(
+            waits[..3].iter().all(|wait| *wait == Ok(Duration::ZERO)),
+            "{waits:?}"
+        );
+        let is_slowed = |wait: &Duration| wait.as_millis() > 300 && *wait <= LONGEST_WAIT;
+        assert!(
+            waits[3..5]
+                .iter()
+                .all(|wait| wait.as_ref().is_ok_and(is_slowed)),
+            "{waits:?}"
+        );
+        assert!(
+            waits[5..]
+                .iter()
+                .all(|wait| wait.is_err_and(|wait| wait > LONGEST_WAIT)),
+            "{waits:?}"
+        );
+    }
+
+    #[test]
+    fn publishes_are_slowed_down() {
+        let account = account(Limits {
             publishes: Rate::new(10.0, 3.0),
             ..Limits::default()
         });
-        let taken = (0..10).filter(|_| account.connect().is_ok()).count();
-        assert_eq!(taken, 3);
         let waits: Vec<_> = (0..5).map(|_| account.publish()).collect();
         assert_eq!(waits[..3], [Duration::ZERO; 3]);
         assert!(waits[3] > Duration::from_millis(50) && waits[4] > waits[3]);

@@ -14,13 +14,10 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
     match Arguments::parse().options.run().await {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error}");
+            eprintln!("downlink-server: {error}");
             ExitCode::FAILURE
         }
     }

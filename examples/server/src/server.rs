@@ -13,7 +13,10 @@ use std::{
 use axum::{Router, routing::any};
 use bytes::Bytes;
 use ring::hmac;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 
 use crate::{
     Config, Denial, Grant, Hooks, Limits,
@@ -344,7 +347,7 @@ impl Server {
         let period = (self.0.config.lease / 20).clamp(SWEEP_LEAST, SWEEP_MOST);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(period).await;
+                sleep(period).await;
                 let Some(inner) = server.upgrade() else {
                     return;
                 };
@@ -432,9 +435,10 @@ impl Server {
             };
         };
         match account.connect() {
-            Ok(taken) => Entry {
+            Ok((taken, wait)) => Entry {
                 accounts: vec![account],
                 taken: vec![taken],
+                wait,
                 refusal: None,
             },
             Err(wait) => Entry {
@@ -464,6 +468,7 @@ impl Server {
         if self.counters().live > limit {
             return Err(Refusal::BUSY);
         }
+        sleep(entry.wait).await;
         let grant = self.authenticate(hello.token.as_deref()).await?;
         if let Some(subject) = &grant.subject {
             let key = Key::Subject(subject.clone());
@@ -473,6 +478,7 @@ impl Server {
             }
             entry.accounts.extend(own.accounts);
             entry.taken.extend(own.taken);
+            sleep(own.wait).await;
         }
         self.count(Counter::Welcomes);
 
@@ -538,6 +544,8 @@ pub(crate) enum Counter {
 pub(crate) struct Entry {
     pub(crate) accounts: Vec<Arc<Account>>,
     taken: Vec<Taken>,
+    /// Before it is let in.
+    wait: Duration,
     refusal: Option<Refusal>,
 }
 
