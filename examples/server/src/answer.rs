@@ -40,14 +40,16 @@ pub(crate) async fn serve(
         dialogue: Dialogue::new(server.clone(), carrier),
         server: server.clone(),
         chunks,
+        visitor,
     };
-    let _is_gone = writer.answer(&server, body, &visitor, entry).await;
+    let _is_gone = writer.answer(&server, body, entry).await;
 }
 
 struct Writer {
     server: Server,
     dialogue: Dialogue,
     chunks: mpsc::Sender<Bytes>,
+    visitor: Visitor,
 }
 
 impl Writer {
@@ -55,7 +57,6 @@ impl Writer {
         &mut self,
         server: &Server,
         body: Option<Bytes>,
-        visitor: &Visitor,
         entry: Entry,
     ) -> Result<(), Gone> {
         let hi = self.dialogue.hi(true);
@@ -65,9 +66,10 @@ impl Writer {
             Err(refusal) => return self.refuse(&refusal).await,
         };
         let delay = server.config().hello_delay;
+        let visitor = self.visitor.clone();
         let admission = async {
             sleep(delay).await;
-            server.admit(&hello, visitor, entry).await
+            server.admit(&hello, &visitor, entry).await
         };
         let grant = match self.beat_while(server, admission).await? {
             Ok(grant) => grant,
@@ -254,14 +256,19 @@ impl Writer {
     }
 
     async fn refuse(&mut self, refusal: &Refusal) -> Result<(), Gone> {
-        self.server.note_refusal(refusal);
+        self.server.note_refusal(refusal, &self.visitor);
         let line = self.dialogue.wrap(refusal.frame());
 
         self.send(line).await
     }
 
     async fn send(&mut self, chunk: Vec<u8>) -> Result<(), Gone> {
-        self.chunks.send(chunk.into()).await.map_err(|_| Gone)
+        let idle = self.server.config().idle;
+
+        self.chunks
+            .send_timeout(chunk.into(), idle)
+            .await
+            .map_err(|_| Gone)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server is made of.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use crate::{Limits, Network, Origins};
 
@@ -12,6 +12,9 @@ pub struct Config {
     pub retention: Retention,
     /// How many channels there may be; 10,000.
     pub channels: usize,
+    /// How many bytes all logs may take together, and the members of all channels as many; 512 MiB each. Beyond that the longest
+    /// logs forget their older half, and nobody more is seen anywhere.
+    pub memory: usize,
     /// How many connections there may be at once; 10,000.
     pub connections: usize,
     /// How many subscriptions a connection or request may have; 1,024.
@@ -24,6 +27,8 @@ pub struct Config {
     pub hold: Duration,
     /// How long a client may take to say `hello` on a WebSocket, or to send a request's body; 10 s.
     pub patience: Duration,
+    /// A connection on which so long nothing comes that is due is closed: no request's head, no reading of what is sent; 60 s.
+    pub idle: Duration,
     /// Waits so long before each `welcome`, to be slow on purpose; 0.
     pub hello_delay: Duration,
     /// Clients may publish; true.
@@ -67,17 +72,28 @@ pub struct Retention {
     pub age: Duration,
 }
 
+impl Config {
+    /// Whether this is the address of a proxy of ours.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let mut networks = self.trusted_proxies.iter();
+
+        networks.any(|network| network.contains(address))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
             channels: 10_000,
+            memory: 512 << 20,
             connections: 10_000,
             subscriptions: 1024,
             max_message: 65_536,
             beat: Duration::from_secs(5),
             hold: Duration::from_secs(25),
             patience: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
             hello_delay: Duration::ZERO,
             publishing: true,
             keeps: Duration::from_secs(120),

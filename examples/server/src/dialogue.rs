@@ -321,7 +321,7 @@ impl Dialogue {
         };
 
         let mut log = channel.log();
-        log.enforce(&self.server.config().retention);
+        self.server.channels().enforce(&mut log);
         log.listen(&self.news);
         let epoch = log.epoch().clone();
         let oldest = log.before_oldest();
@@ -427,6 +427,19 @@ impl Dialogue {
         }
 
         batch
+    }
+}
+
+impl Drop for Dialogue {
+    fn drop(&mut self) {
+        if let Some(client) = &self.client {
+            tracing::debug!(
+                subject = client.grant.subject.as_deref(),
+                subscriptions = self.subscriptions.len(),
+                lasted_ms = unix_time().saturating_sub(self.time).as_millis(),
+                "a connection or request ended"
+            );
+        }
     }
 }
 

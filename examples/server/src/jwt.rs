@@ -155,7 +155,7 @@ impl Hooks for Jwt {
             claims.grant(self.leeway).ok_or(Flaw::Malformed)
         });
         let verdict = verdict.map_err(|flaw| {
-            tracing::info!(reason = %flaw, "a token was refused");
+            tracing::debug!(reason = %flaw, "a token was refused");
             Denial::Unauthorized
         });
 

@@ -14,11 +14,11 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections and requests that are served at once; 100.
+    /// Connections and requests that are served at once; 100. As many TCP connections may be open from one address.
     pub connections: usize,
     /// Requests and upgrades a second; 50, and 200 at once. Who makes more waits for up to a second, and beyond that is refused.
     pub requests: Rate,
-    /// Subscriptions and looks at members, over all connections; 10,000.
+    /// Subscriptions and looks at members, over all connections; 2,000.
     pub subscriptions: usize,
     /// Publishes a second, and words on where it is; 500, and 1,000 at once. Who publishes faster is slowed down.
     pub publishes: Rate,
@@ -48,6 +48,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) struct Account {
     limits: Limits,
+    sockets: AtomicUsize,
     connections: AtomicUsize,
     subscriptions: AtomicUsize,
     requests: Mutex<Bucket>,
@@ -67,6 +68,8 @@ pub(crate) struct Taken(Arc<Account>, Thing);
 
 #[derive(Clone, Copy, Debug)]
 enum Thing {
+    /// A TCP connection.
+    Socket,
     Connection,
     Subscription,
 }
@@ -76,7 +79,7 @@ impl Default for Limits {
         Self {
             connections: 100,
             requests: Rate::new(50.0, 200.0),
-            subscriptions: 10_000,
+            subscriptions: 2_000,
             publishes: Rate::new(500.0, 1_000.0),
         }
     }
@@ -117,6 +120,7 @@ impl Accounts {
         }
         let account = Arc::new(Account {
             limits,
+            sockets: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             subscriptions: AtomicUsize::new(0),
             requests: Bucket::new(limits.requests),
@@ -129,6 +133,11 @@ impl Accounts {
 }
 
 impl Account {
+    /// Takes a TCP connection; `None`: there are as many as there may be.
+    pub(crate) fn accept(self: &Arc<Self>) -> Option<Taken> {
+        self.take(Thing::Socket)
+    }
+
     /// Takes a connection; returns it and how long to wait before it is used.
     ///
     /// # Errors
@@ -152,7 +161,7 @@ impl Account {
 
     fn take(self: &Arc<Self>, thing: Thing) -> Option<Taken> {
         let most = match thing {
-            Thing::Connection => self.limits.connections,
+            Thing::Socket | Thing::Connection => self.limits.connections,
             Thing::Subscription => self.limits.subscriptions,
         };
         let count = self.count(thing);
@@ -165,6 +174,7 @@ impl Account {
 
     fn count(&self, thing: Thing) -> &AtomicUsize {
         match thing {
+            Thing::Socket => &self.sockets,
             Thing::Connection => &self.connections,
             Thing::Subscription => &self.subscriptions,
         }

@@ -10,9 +10,11 @@ use hyper_util::{
 };
 use rustls::{ServerConfig, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
@@ -115,15 +117,19 @@ async fn accept(
                     // More than can be served, and not all of them have said anything.
                     continue;
                 }
-                let _is_slower = stream.set_nodelay(true);
+                let Some(place) = server.accept(peer.ip()) else {
+                    continue;
+                };
+                prepare(&stream, server.config().idle);
                 let server = server.clone();
                 let router = router.clone().layer(Extension(Peer(peer)));
                 let acceptor = acceptor.clone();
                 let stopped = stopped.clone();
                 connections.spawn(async move {
+                    let _place = place;
                     match acceptor {
                         None => {
-                            let first = timeout(HEAD, stream.peek(&mut [0])).await;
+                            let first = timeout(server.config().idle, stream.peek(&mut [0])).await;
                             if matches!(first, Ok(Ok(1))) {
                                 serve(stream, server, router, stopped).await;
                             }
@@ -155,11 +161,13 @@ async fn serve(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD);
+        .header_read_timeout(server.config().idle)
+        .max_buf_size(HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
+        .max_header_list_size(HEAD_HTTP2)
         .max_concurrent_streams(STREAMS);
     let service = TowerToHyperService::new(router);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -177,6 +185,13 @@ async fn serve(
         () = end => connection.as_mut().graceful_shutdown(),
     }
     let _is_gone = connection.await;
+}
+
+/// Lets the system find out that nobody is there any more, or that nothing is read.
+fn prepare(stream: &TcpStream, idle: Duration) {
+    let _is_slower = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _is_found_later = SockRef::from(stream).set_tcp_user_timeout(Some(idle));
 }
 
 fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
@@ -197,8 +212,10 @@ fn invalid(why: &'static str) -> io::Error {
 }
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// For a request's head, and for the time between two requests.
-const HEAD: Duration = Duration::from_secs(60);
+/// Bytes of a request's head, and of what waits to be written.
+const HEAD: usize = 65_536;
+/// The same on HTTP/2.
+const HEAD_HTTP2: u32 = 65_536;
 /// A connection of HTTP/2 that does not answer a ping is dead.
 const PING: Duration = Duration::from_secs(30);
 /// On one connection of HTTP/2.

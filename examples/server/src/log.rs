@@ -21,6 +21,9 @@ pub(crate) struct Log {
     epoch: Arc<str>,
     head: u64,
     events: VecDeque<Arc<Stored>>,
+    /// Of payload.
+    payload: usize,
+    /// Of memory, about.
     bytes: usize,
     listeners: Vec<Weak<Notify>>,
 }
@@ -45,6 +48,7 @@ impl Log {
             epoch,
             head: 0,
             events: VecDeque::new(),
+            payload: 0,
             bytes: 0,
             listeners: Vec::new(),
         }
@@ -85,12 +89,20 @@ impl Log {
         self.events.iter()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// What it takes, about, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn append(
         &mut self,
         name: String,
         data: Bytes,
         publisher: Option<SessionId>,
-        retention: &Retention,
     ) -> u64 {
         self.head += 1;
         let tail = |carrier| {
@@ -106,9 +118,9 @@ impl Log {
             time: unix_time(),
             publisher,
         };
-        self.bytes += stored.data.len();
+        self.payload += stored.data.len();
+        self.bytes += stored.cost();
         self.events.push_back(Arc::new(stored));
-        self.enforce(retention);
         self.wake();
 
         self.head
@@ -126,6 +138,7 @@ impl Log {
         self.epoch = epoch;
         self.head = 0;
         self.events.clear();
+        self.payload = 0;
         self.bytes = 0;
         self.wake();
     }
@@ -139,7 +152,7 @@ impl Log {
     pub(crate) fn enforce(&mut self, retention: &Retention) {
         let oldest = unix_time().saturating_sub(retention.age);
         while self.events.len() > retention.events
-            || self.bytes > retention.bytes
+            || self.payload > retention.bytes
             || self.events.front().is_some_and(|event| event.time < oldest)
         {
             self.drop_oldest();
@@ -148,7 +161,8 @@ impl Log {
 
     fn drop_oldest(&mut self) {
         if let Some(event) = self.events.pop_front() {
-            self.bytes -= event.data.len();
+            self.payload -= event.data.len();
+            self.bytes -= event.cost();
         }
     }
 
@@ -160,6 +174,12 @@ impl Log {
 }
 
 impl Stored {
+    fn cost(&self) -> usize {
+        let tails: usize = self.tail.iter().map(Vec::len).sum();
+
+        self.data.len() + self.name.len() + tails + OVERHEAD
+    }
+
     /// Writes its frame for the subscription `number` of the session `reader`.
     pub(crate) fn write(
         &self,
@@ -186,6 +206,9 @@ impl Stored {
         out.extend_from_slice(tail);
     }
 }
+
+/// Of an event that carries nothing.
+const OVERHEAD: usize = 256;
 
 pub(crate) fn unix_time() -> Duration {
     SystemTime::now()

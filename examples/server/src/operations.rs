@@ -38,6 +38,10 @@ async fn metrics(State(server): State<Server>) -> Response {
     ([(header::CONTENT_TYPE, kind)], write(&server)).into_response()
 }
 
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
 fn write(server: &Server) -> String {
     let counters = server.counters();
     let mut text = String::new();
@@ -94,7 +98,19 @@ fn write(server: &Server) -> String {
             "channels",
             "gauge",
             "Channels with a log.",
-            server.channel_count(),
+            as_u64(server.channels().count()),
+        ),
+        (
+            "log_bytes",
+            "gauge",
+            "Memory that all logs take, about.",
+            as_u64(server.channels().bytes()),
+        ),
+        (
+            "presence_bytes",
+            "gauge",
+            "Memory that all members take, about.",
+            as_u64(server.presence().bytes()),
         ),
         (
             "draining",

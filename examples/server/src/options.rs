@@ -56,6 +56,9 @@ pub struct Options {
     /// How to log: text or json [default: text]
     #[arg(long, env = "DOWNLINK_LOG", value_name = "FORM")]
     log: Option<LogForm>,
+    /// What to log, as in downlink_server=debug [default: info]
+    #[arg(long, env = "DOWNLINK_LOG_FILTER", value_name = "DIRECTIVES")]
+    log_filter: Option<String>,
     /// Publish each line of standard input on this channel
     #[arg(long, value_name = "CHANNEL", value_parser = channel)]
     #[serde(skip)]
@@ -136,6 +139,12 @@ pub struct Options {
     /// Have so many channels [default: 10000]
     #[arg(long, env = "DOWNLINK_MAX_CHANNELS", value_name = "COUNT")]
     max_channels: Option<usize>,
+    /// Let all logs together take so many bytes of memory, and all members as many [default: 536870912]
+    #[arg(long, env = "DOWNLINK_MAX_MEMORY", value_name = "BYTES")]
+    max_memory: Option<usize>,
+    /// Close a connection on which nothing comes that is due for so many milliseconds [default: 60000]
+    #[arg(long, env = "DOWNLINK_IDLE", value_name = "MS")]
+    idle: Option<u64>,
     /// Wait so many milliseconds before each welcome, to be slow on purpose [default: 0]
     #[arg(long, env = "DOWNLINK_HELLO_DELAY", value_name = "MS")]
     hello_delay: Option<u64>,
@@ -187,7 +196,7 @@ impl Options {
             io::stdout().write_all(text.as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         }
-        options.begin_log();
+        options.begin_log().map_err(io::Error::other)?;
         let (stdin, exit_on_eof, tick) = sources;
         let Settings {
             config,
@@ -210,6 +219,7 @@ impl Options {
         let listening = server.listen(listen, &path, tls).await.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}"))
         })?;
+        tracing::info!(address = %listening.address(), %path, %scheme, "listening");
         say(
             json,
             &format!("{scheme}://{}{path}", listening.address()),

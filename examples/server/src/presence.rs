@@ -7,7 +7,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,6 +25,10 @@ pub(crate) struct Presence {
     epochs: AtomicU64,
     /// Makes public names of sessions that do not give them away.
     secret: RandomState,
+    /// What all rooms take, about.
+    bytes: AtomicUsize,
+    /// What they took after it was last forgotten what changed: where that was much, it is not worth it again.
+    least: AtomicUsize,
     sessions: Mutex<HashMap<SessionId, Session>>,
     rooms: Mutex<HashMap<Arc<str>, Arc<Mutex<Room>>>>,
 }
@@ -38,6 +42,8 @@ pub(crate) struct Bounds {
     pub(crate) members: usize,
     pub(crate) rooms: usize,
     pub(crate) devices: usize,
+    /// Of memory.
+    pub(crate) bytes: usize,
 }
 
 /// Where a session is.
@@ -69,6 +75,8 @@ pub(crate) enum TrackError {
     Devices,
     /// The channel has as many members as it may have.
     Members,
+    /// All channels together take as much memory as they may.
+    Memory,
 }
 
 impl Presence {
@@ -78,6 +86,8 @@ impl Presence {
             epoch,
             epochs: AtomicU64::new(0),
             secret: RandomState::new(),
+            bytes: AtomicUsize::new(0),
+            least: AtomicUsize::new(0),
             sessions: Mutex::default(),
             rooms: Mutex::default(),
         }
@@ -100,6 +110,9 @@ impl Presence {
         let mut sessions = lock(&self.sessions);
         if !sessions.contains_key(&id) && sessions.len() >= self.limits.sessions {
             return Err(TrackError::Channels);
+        }
+        if self.is_full() {
+            return Err(TrackError::Memory);
         }
         let session = sessions.entry(id).or_insert_with(Session::new);
         session.heard = Instant::now();
@@ -127,9 +140,9 @@ impl Presence {
             return Err(TrackError::Devices);
         }
         if let Some(previous) = previous.filter(|previous| previous != member) {
-            room.leave(&previous, id);
+            self.change(&mut room, |room| room.leave(&previous, id));
         }
-        room.enter(member, id, data);
+        self.change(&mut room, |room| room.enter(member, id, data));
         session.put(channel, number, Some(member.clone()));
 
         Ok(())
@@ -143,7 +156,9 @@ impl Presence {
         let mut room = lock(&room);
         let is_full = !room.has(member) && room.len() >= self.limits.members;
         if !is_full {
-            room.enter(member, SessionId::SERVER, data);
+            self.change(&mut room, |room| {
+                room.enter(member, SessionId::SERVER, data);
+            });
         }
 
         !is_full
@@ -166,7 +181,7 @@ impl Presence {
         if let Some(member) = member
             && let Some(room) = self.room(channel)
         {
-            lock(&room).leave(&member, id);
+            self.change(&mut lock(&room), |room| room.leave(&member, id));
         }
     }
 
@@ -191,7 +206,7 @@ impl Presence {
             if let Some(of) = member.take_if(|member| is_meant(channel, member))
                 && let Some(room) = self.room(channel)
             {
-                lock(&room).leave(&of, id);
+                self.change(&mut lock(&room), |room| room.leave(&of, id));
             }
         }
     }
@@ -238,7 +253,7 @@ impl Presence {
         let mut sessions = lock(&self.sessions);
         sessions.clear();
         for room in lock(&self.rooms).values() {
-            lock(room).replace(self.next_epoch());
+            self.change(&mut lock(room), |room| room.replace(self.next_epoch()));
         }
     }
 
@@ -250,7 +265,13 @@ impl Presence {
         }
         if rooms.len() >= self.limits.rooms {
             // Nobody is there, and nobody looks.
-            rooms.retain(|_, room| Arc::strong_count(room) > 1 || lock(room).len() > 0);
+            rooms.retain(|_, room| {
+                let is_needed = Arc::strong_count(room) > 1 || lock(room).len() > 0;
+                if !is_needed {
+                    self.change(&mut lock(room), Room::forget_changes);
+                }
+                is_needed
+            });
         }
         if rooms.len() >= self.limits.rooms {
             return None;
@@ -261,10 +282,43 @@ impl Presence {
         Some(room)
     }
 
+    /// What all rooms take, about, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is no memory for anybody more, though it is forgotten what changed lately.
+    fn is_full(&self) -> bool {
+        let worth_it = self.limits.bytes - self.limits.bytes / 16;
+        if self.bytes() >= self.limits.bytes && self.least.load(Ordering::Relaxed) <= worth_it {
+            let rooms: Vec<_> = lock(&self.rooms).values().cloned().collect();
+            for room in rooms {
+                self.change(&mut lock(&room), Room::forget_changes);
+            }
+            self.least.store(self.bytes(), Ordering::Relaxed);
+        }
+
+        self.bytes() >= self.limits.bytes
+    }
+
+    /// Does something to a room, and counts what it takes then.
+    fn change(&self, room: &mut Room, change: impl FnOnce(&mut Room)) {
+        let before = room.bytes();
+        change(room);
+        let after = room.bytes();
+        if after >= before {
+            self.bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            let freed = before - after;
+            let total = self.bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
+            self.least.fetch_min(total, Ordering::Relaxed);
+        }
+    }
+
     fn leave_all(&self, id: SessionId, session: Option<Session>) {
         for (channel, (_, member)) in session.into_iter().flat_map(|gone| gone.channels) {
             if let (Some(member), Some(room)) = (member, self.room(&channel)) {
-                lock(&room).leave(&member, id);
+                self.change(&mut lock(&room), |room| room.leave(&member, id));
             }
         }
     }
@@ -319,6 +373,7 @@ mod tests {
             members: 3,
             rooms: 4,
             devices: 100,
+            bytes: 1 << 20,
         };
 
         Presence::new(limits, "e".into())
@@ -405,6 +460,53 @@ mod tests {
             presence.room(&n.to_string());
         }
         assert!(lock(&presence.rooms).len() <= 4);
+
+        Ok(())
+    }
+
+    #[test]
+    fn all_members_together_are_bounded() -> Result<(), TrackError> {
+        let presence = Presence::new(
+            Bounds {
+                lease: Duration::from_secs(60),
+                sessions: 1000,
+                tracks: 10,
+                members: 1000,
+                rooms: 1000,
+                devices: 1000,
+                bytes: 1 << 20,
+            },
+            "e".into(),
+        );
+        let say = |number: usize, data: usize| {
+            let data = vec![b'x'; data].into();
+            presence.track(id(1), number as u64, "room", &"ann".into(), data)
+        };
+        // Changes make room for changes.
+        for number in 0..1000 {
+            say(number, 4000 + number % 2)?;
+            assert!(presence.bytes() < (1 << 20) + 16_384);
+        }
+        let many = (2..1000).map(|n| {
+            presence.track(
+                id(n),
+                1,
+                &n.to_string(),
+                &"bob".into(),
+                Bytes::from(vec![b'x'; 4096]),
+            )
+        });
+        let refused = many
+            .filter(|result| *result == Err(TrackError::Memory))
+            .count();
+        assert!((800..990).contains(&refused), "{refused}");
+        for n in 1..1000 {
+            presence.end(id(n));
+        }
+        for room in lock(&presence.rooms).values() {
+            presence.change(&mut lock(room), Room::forget_changes);
+        }
+        assert_eq!(presence.bytes(), 0);
 
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The server: its channels, and what is known of its connections.
 
 use std::{
-    collections::HashMap,
     error, fmt,
+    net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::{Router, routing::any};
@@ -21,11 +21,10 @@ use tokio::{
 use crate::{
     Config, Denial, Grant, Hooks, Limits,
     access::{Channels, Open},
-    channel::Channel,
+    channel::{Channel, Registry},
     control::{Control, Order},
     dialogue::{Hello, Refusal},
     limits::{Account, Accounts, Key, Taken},
-    log::Log,
     presence::{Bounds, Member, Presence},
     request,
     session::{SessionId, Sessions},
@@ -57,15 +56,22 @@ struct Inner {
     key: hmac::Key,
     presence: Presence,
     is_swept: AtomicBool,
-    epoch: Arc<str>,
-    epochs: AtomicU64,
-    channels: Mutex<HashMap<String, Arc<Channel>>>,
+    channels: Registry,
     drain: watch::Sender<Option<Duration>>,
     counters: [AtomicU64; 8],
-    refusals: [AtomicU64; Refusal::CODES.len()],
+    begun: Instant,
+    refusals: [Noted; Refusal::CODES.len()],
     accounts: Accounts,
     /// Told when a guest leaves.
     left: Notify,
+}
+
+/// Refusals with one code.
+#[derive(Debug, Default)]
+struct Noted {
+    count: AtomicU64,
+    /// When one was last logged for all to see: in seconds, from 1.
+    told: AtomicU64,
 }
 
 /// What is published.
@@ -143,21 +149,26 @@ impl Server {
             members: config.members,
             rooms: config.channels,
             devices: config.devices,
+            bytes: config.memory,
         };
 
         Self(Arc::new(Inner {
             sessions: Sessions::new(config.keeps, config.sessions),
             control: Arc::default(),
+            channels: Registry::new(
+                epoch.clone(),
+                config.retention.clone(),
+                config.channels,
+                config.memory,
+            ),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             config,
             hooks: Box::new(hooks),
-            presence: Presence::new(bounds, epoch.clone()),
+            presence: Presence::new(bounds, epoch),
             is_swept: AtomicBool::new(false),
-            epoch,
-            epochs: AtomicU64::new(0),
-            channels: Mutex::default(),
             drain: watch::channel(None).0,
             counters: Default::default(),
+            begun: Instant::now(),
             refusals: Default::default(),
             accounts: Accounts::default(),
             left: Notify::new(),
@@ -194,12 +205,11 @@ impl Server {
             return Err(PublishError::TooLarge);
         }
         let channel = self.channel(channel).ok_or(PublishError::TooManyChannels)?;
-        let mut log = channel.log();
-        let Message { name, data } = message;
-        let seq = log.append(name, data, publisher, &self.0.config.retention);
+        let message = (message.name, message.data);
+        let (epoch, seq) = self.0.channels.append(&channel, message, publisher);
         self.count(Counter::Published);
 
-        Ok(format!("{}:{seq}", log.epoch()))
+        Ok(format!("{epoch}:{seq}"))
     }
 
     /// Returns what a channel keeps.
@@ -220,22 +230,21 @@ impl Server {
     /// Forgets all but the last `keep` events of a channel.
     pub fn trim(&self, channel: &str, keep: usize) {
         if let Some(channel) = self.channel(channel) {
-            channel.log().trim(keep);
+            self.0.channels.trim(&mut channel.log(), keep);
         }
     }
 
     /// Empties a channel's log and gives it a new epoch, as a restart without disk does.
     pub fn replace_log(&self, channel: &str) {
-        let number = self.0.epochs.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(channel) = self.channel(channel) {
-            channel
-                .log()
-                .replace(format!("{}-{number}", self.0.epoch).into());
+            self.0.channels.replace(&channel);
         }
     }
 
     /// Says to all clients that this instance goes away within `window`, and refuses new ones.
     pub fn drain(&self, window: Duration) {
+        let (window_ms, live) = (window.as_millis(), self.counters().live);
+        tracing::info!(window_ms, live, "this instance goes away");
         self.0.drain.send_replace(Some(window));
     }
 
@@ -391,22 +400,21 @@ impl Server {
         Guest(self.clone())
     }
 
-    pub(crate) fn channel_count(&self) -> u64 {
-        let channels = self
-            .0
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-
-        u64::try_from(channels.len()).unwrap_or(u64::MAX)
-    }
-
-    /// Notes that somebody was refused.
-    pub(crate) fn note_refusal(&self, refusal: &Refusal) {
-        tracing::debug!(code = refusal.code, "refused");
+    /// Notes that somebody was refused. A flood of refusals is counted, and does not flood the log.
+    pub(crate) fn note_refusal(&self, refusal: &Refusal, visitor: &Visitor) {
         let code = Refusal::CODES.iter().position(|code| *code == refusal.code);
-        if let Some(count) = code.and_then(|at| self.0.refusals.get(at)) {
-            count.fetch_add(1, Ordering::Relaxed);
+        let Some(noted) = code.and_then(|at| self.0.refusals.get(at)) else {
+            return;
+        };
+        let address = visitor.address.map(tracing::field::display);
+        let total = noted.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = self.0.begun.elapsed().as_secs() + 1;
+        let told = noted.told.load(Ordering::Relaxed);
+        if told == 0 || now >= told + QUIET.as_secs() {
+            noted.told.store(now, Ordering::Relaxed);
+            tracing::info!(code = refusal.code, address, total, "refused");
+        } else {
+            tracing::debug!(code = refusal.code, address, total, "refused");
         }
     }
 
@@ -415,7 +423,20 @@ impl Server {
         Refusal::CODES
             .into_iter()
             .zip(&self.0.refusals)
-            .map(|(code, count)| (code, count.load(Ordering::Relaxed)))
+            .map(|(code, noted)| (code, noted.count.load(Ordering::Relaxed)))
+    }
+
+    /// A TCP connection comes from this address; `None`: it has enough of them.
+    pub(crate) fn accept(&self, address: IpAddr) -> Option<Option<Taken>> {
+        let config = &self.0.config;
+        let address = address.to_canonical();
+        match config.per_address {
+            Some(limits) if !config.trusts(address) => {
+                let account = self.0.accounts.get(&Key::of_address(address), limits)?;
+                account.accept().map(Some)
+            }
+            Some(_) | None => Some(None),
+        }
     }
 
     /// Somebody comes from this address, and takes a connection of what it may have.
@@ -509,21 +530,11 @@ impl Server {
 
     /// Finds or makes a channel; `None` if there are too many.
     pub(crate) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        let mut channels = self
-            .0
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = channels.get(name) {
-            return Some(channel.clone());
-        }
-        if channels.len() >= self.0.config.channels {
-            return None;
-        }
-        let channel = Arc::new(Channel::new(Log::new(self.0.epoch.clone())));
-        channels.insert(name.into(), channel.clone());
+        self.0.channels.get(name)
+    }
 
-        Some(channel)
+    pub(crate) fn channels(&self) -> &Registry {
+        &self.0.channels
     }
 }
 
@@ -599,5 +610,7 @@ impl fmt::Display for PublishError {
 
 impl error::Error for PublishError {}
 
+/// Refusals with one code are logged so often, unless all are asked for.
+const QUIET: Duration = Duration::from_secs(10);
 const SWEEP_LEAST: Duration = Duration::from_millis(20);
 const SWEEP_MOST: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::pin::pin;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::{
     select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout_at},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) async fn serve(
         visitor,
     };
     if let Err(End::Refused(refusal)) = socket.run(offered, entry).await {
-        socket.server.note_refusal(&refusal);
+        socket.server.note_refusal(&refusal, &socket.visitor);
         let farewell = CloseFrame {
             code: 4000,
             reason: refusal.code.into(),
@@ -227,11 +227,9 @@ impl Socket {
                 biased;
                 grant = &mut admission => return Ok((grant?, waiting)),
                 _ = beats.tick() => self.send(b"beat\n".to_vec()).await?,
-                message = self.stream.recv() => {
-                    waiting.extend(self.frames_of(message)?);
-                    if waiting.len() > self.server.config().subscriptions * 2 {
-                        return Err(Refusal::TOO_LARGE.into());
-                    }
+                // One message more is read, so that it is seen when the client goes away.
+                message = self.stream.recv(), if waiting.is_empty() => {
+                    waiting = self.frames_of(message)?;
                 }
             }
         }
@@ -256,8 +254,9 @@ impl Socket {
 
     async fn send(&mut self, frames: Vec<u8>) -> Result<(), End> {
         let message = Message::Binary(frames.into());
+        let sent = timeout(self.server.config().idle, self.stream.send(message)).await;
 
-        self.stream.send(message).await.map_err(|_| End::Gone)
+        sent.ok().and_then(Result::ok).ok_or(End::Gone)
     }
 
     /// Gives the client a moment to read the farewell and to answer it.

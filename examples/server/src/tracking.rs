@@ -59,6 +59,7 @@ pub(crate) fn carry_out(
             Err(TrackError::Devices) => {
                 nak(n, "rejected", b"this member has too many sessions here")
             }
+            Err(TrackError::Memory) => nak(n, "rejected", b"the server has too many members"),
             Err(TrackError::Members) => nak(n, "rejected", b"the channel has too many members"),
         },
     )

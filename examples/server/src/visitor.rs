@@ -66,14 +66,14 @@ impl Visitor {
         let origin = origin.map(|origin| origin.to_str().unwrap_or("?"));
 
         Self {
-            address: peer.map(|peer| client_behind(peer.ip(), headers, &config.trusted_proxies)),
+            address: peer.map(|peer| client_behind(peer.ip(), headers, config)),
             is_foreign: !config.origins.allow(origin),
         }
     }
 }
 
 /// Follows `X-Forwarded-For` from its end for as long as whoever wrote it is trusted.
-fn client_behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+fn client_behind(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
     let mut address = peer.to_canonical();
     let hops = headers
         .get_all("x-forwarded-for")
@@ -82,9 +82,8 @@ fn client_behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAd
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.rsplit(','));
     for hop in hops {
-        let is_trusted = trusted.iter().any(|network| network.contains(address));
         match hop.trim().parse::<IpAddr>() {
-            Ok(before) if is_trusted => address = before.to_canonical(),
+            Ok(before) if config.trusts(address) => address = before.to_canonical(),
             Ok(_) | Err(_) => break,
         }
     }
@@ -152,7 +151,10 @@ mod tests {
 
     #[test]
     fn only_what_trusted_proxies_wrote_is_believed() {
-        let trusted = [network("10.0.0.0/8"), network("::1")];
+        let config = Config {
+            trusted_proxies: vec![network("10.0.0.0/8"), network("::1")],
+            ..Config::default()
+        };
         for (peer, forwarded, client) in [
             ("192.0.2.1", "203.0.113.9", "192.0.2.1"),
             ("10.1.1.1", "203.0.113.9", "203.0.113.9"),
@@ -166,7 +168,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", forwarded.parse().expect("is a value"));
-            let found = client_behind(peer.parse().expect("is one"), &headers, &trusted);
+            let found = client_behind(peer.parse().expect("is one"), &headers, &config);
             assert_eq!(found.to_string(), client, "{peer} {forwarded}");
         }
     }

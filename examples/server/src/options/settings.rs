@@ -1,7 +1,8 @@
 //! From options to what a server is made of.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, IsTerminal},
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, Serializer};
+use tracing_subscriber::EnvFilter;
 
 use super::Options;
 use crate::{Config, Jwt, Key, KeyError, Limits, Network, Origins, Rate, Retention, Tls};
@@ -98,12 +100,23 @@ impl Options {
     }
 
     /// Begins to log to standard error, unless somebody else has.
-    pub(super) fn begin_log(&self) {
-        let log = tracing_subscriber::fmt().with_writer(io::stderr);
+    ///
+    /// # Errors
+    /// The filter is none.
+    pub(super) fn begin_log(&self) -> Result<(), SettingsError> {
+        let filter = self.log_filter.as_deref().unwrap_or("info");
+        let filter = EnvFilter::try_new(filter)
+            .map_err(|error| SettingsError::Value("log-filter", error.to_string()))?;
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr);
         let _has_begun = match self.log.unwrap_or_default() {
             LogForm::Text => log.try_init(),
             LogForm::Json => log.json().try_init(),
         };
+
+        Ok(())
     }
 
     fn make_config(&self) -> Result<Config, SettingsError> {
@@ -136,6 +149,8 @@ impl Options {
                 bytes: self.max_bytes.unwrap_or(default.retention.bytes),
                 age: ms(self.max_age, default.retention.age),
             },
+            memory: self.max_memory.unwrap_or(default.memory),
+            idle: ms(self.idle, default.idle),
             channels: self.max_channels.unwrap_or(default.channels),
             connections: self.max_connections.unwrap_or(default.connections),
             subscriptions: self.max_subscriptions.unwrap_or(default.subscriptions),
@@ -218,6 +233,7 @@ impl Options {
             operations: self.operations.or(other.operations),
             path: self.path.or(other.path),
             log: self.log.or(other.log),
+            log_filter: self.log_filter.or(other.log_filter),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
             jwt_secret: self.jwt_secret.or(other.jwt_secret),
@@ -237,6 +253,8 @@ impl Options {
             max_publishes: self.max_publishes.or(other.max_publishes),
             max_subscriptions: self.max_subscriptions.or(other.max_subscriptions),
             max_channels: self.max_channels.or(other.max_channels),
+            max_memory: self.max_memory.or(other.max_memory),
+            idle: self.idle.or(other.idle),
             hello_delay: self.hello_delay.or(other.hello_delay),
             max_events: self.max_events.or(other.max_events),
             max_bytes: self.max_bytes.or(other.max_bytes),

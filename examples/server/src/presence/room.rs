@@ -25,6 +25,8 @@ pub(crate) struct Room {
     /// All lines, as of the number beside them: made for the first who asks, and shared.
     list: Option<(u64, Arc<[Arc<Line>]>)>,
     stamp: u64,
+    /// What it takes, about.
+    bytes: usize,
     listeners: Vec<Weak<Notify>>,
 }
 
@@ -67,6 +69,7 @@ impl Room {
             changes: VecDeque::new(),
             list: None,
             stamp: 0,
+            bytes: 0,
             listeners: Vec::new(),
         }
     }
@@ -116,7 +119,10 @@ impl Room {
         }
         self.stamp += 1;
         let stamp = self.stamp;
-        entry.sessions.insert(session, Said { stamp, data });
+        self.bytes += cost(member, &data);
+        if let Some(before) = entry.sessions.insert(session, Said { stamp, data }) {
+            self.bytes -= cost(member, &before.data);
+        }
         self.show(member);
     }
 
@@ -125,9 +131,10 @@ impl Room {
         let Some(entry) = self.members.get_mut(member) else {
             return;
         };
-        if entry.sessions.remove(&session).is_none() {
+        let Some(said) = entry.sessions.remove(&session) else {
             return;
-        }
+        };
+        self.bytes -= cost(member, &said.data);
         if entry.sessions.is_empty() {
             self.members.remove(member);
             let line = Line::part(self.seq + 1, member);
@@ -144,7 +151,20 @@ impl Room {
         self.members.clear();
         self.changes.clear();
         self.list = None;
+        self.bytes = 0;
         self.wake();
+    }
+
+    /// What it takes, about, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets what changed: who has missed something is given the list.
+    pub(crate) fn forget_changes(&mut self) {
+        for line in self.changes.drain(..) {
+            self.bytes -= line.cost();
+        }
     }
 
     pub(crate) fn listen(&mut self, listener: &Arc<Notify>) {
@@ -200,9 +220,12 @@ impl Room {
 
     fn note(&mut self, line: Arc<Line>) {
         self.seq = line.seq;
-        if self.changes.len() == MOST_CHANGES {
-            self.changes.pop_front();
+        if self.changes.len() == MOST_CHANGES
+            && let Some(oldest) = self.changes.pop_front()
+        {
+            self.bytes -= oldest.cost();
         }
+        self.bytes += line.cost();
         self.changes.push_back(line);
         self.wake();
     }
@@ -255,6 +278,12 @@ impl Line {
         self.seq
     }
 
+    fn cost(&self) -> usize {
+        let tails: usize = self.tail.iter().map(Vec::len).sum();
+
+        self.words.len() + tails + OVERHEAD
+    }
+
     /// Writes its frame for the look `number`; in a list the number is the list's.
     pub(crate) fn write(&self, number: u64, seq: u64, carrier: Carrier, out: &mut Vec<u8>) {
         let tail = match carrier {
@@ -266,7 +295,14 @@ impl Line {
     }
 }
 
+/// Of a session that is there, with what is shown of it.
+fn cost(member: &str, data: &[u8]) -> usize {
+    4 * data.len() + 2 * member.len() + 2 * OVERHEAD
+}
+
 const MOST_CHANGES: usize = 1024;
+/// Of a line that says nothing.
+const OVERHEAD: usize = 256;
 
 #[cfg(test)]
 mod tests {
