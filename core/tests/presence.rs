@@ -181,6 +181,45 @@ fn a_climb_is_no_event_and_both_connections_may_tell() {
 }
 
 #[test]
+fn a_list_from_before_a_restart_that_comes_late_is_asked_for_again() {
+    let mut scene = Scene::new();
+    scene.watch(1, "room");
+    let opening = scene.only(Via::Http);
+    scene.say(
+        opening,
+        &format!("{WELCOME}members 1 rev=x:7 count=1\nmember 1 7 a\n"),
+    );
+    scene.end(opening);
+    scene.pass(1);
+    let poll = scene.only(Via::Http);
+    let socket = scene.only(Via::WebSocket);
+    scene.say(
+        poll,
+        &format!("{WELCOME}members 1 rev=y:1 count=1\nmember 1 1 b\n"),
+    );
+    scene.end(poll);
+    // Written before the restart, and held up on its way.
+    scene.say(
+        socket,
+        &format!("{WELCOME}members 1 rev=x:9 count=2\nmember 1 9 a\nmember 1 9 c\n"),
+    );
+    scene.say(socket, "member 1 10 d\n");
+    assert_eq!(scene.seen(1), ["x:7 +a*1", "y:1 +b*1 -a*1"]);
+    let sent = scene.sent();
+    assert!(
+        sent.last().unwrap().ends_with("members 1 room after=y:1\n"),
+        "{sent:?}"
+    );
+    scene.say(socket, "members 1 rev=y:1\nmember 1 2 d\n");
+    // What it tells of its own accord is as new as it is.
+    scene.say(socket, "members 1 rev=z:1 count=0\n");
+    assert_eq!(
+        scene.seen(1),
+        ["x:7 +a*1", "y:1 +b*1 -a*1", "y:2 +d*1", "z:1 -b*1 -d*1"]
+    );
+}
+
+#[test]
 fn who_looks_later_is_told_at_once_and_asks_nothing() {
     let (mut scene, socket) = on_websocket();
     scene.watch(2, "room");

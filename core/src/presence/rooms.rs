@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Rooms {
     looks: Vec<Look>,
     asked: Vec<Asked>,
+    /// Counts what happens, to know what was before what.
+    count: u64,
     notices: Vec<Notice>,
     has_changed: bool,
 }
@@ -35,12 +37,16 @@ struct Look {
     needs_list: bool,
     may_be_asked: bool,
     healed: Option<Instant>,
+    /// When it was heard that the server counts anew.
+    turned: u64,
 }
 
 /// What a connection was asked.
 struct Asked {
     connection: ConnectionId,
     feed: FeedId,
+    /// When it was asked, or last answered with a list.
+    at: u64,
     /// Its changes are of this log; `None` before it said so.
     epoch: Option<Cursor>,
 }
@@ -79,6 +85,7 @@ impl Rooms {
             needs_list: false,
             may_be_asked: true,
             healed: None,
+            turned: 0,
         });
         self.has_changed = true;
     }
@@ -135,9 +142,11 @@ impl Rooms {
     pub(crate) fn ask(&mut self, connection: ConnectionId, wanted: &[Wanted]) {
         for wanted in wanted {
             if self.looks.iter().any(|look| look.feed == wanted.feed) {
+                self.count += 1;
                 self.asked.push(Asked {
                     connection,
                     feed: wanted.feed,
+                    at: self.count,
                     epoch: None,
                 });
             }
@@ -198,10 +207,25 @@ impl Rooms {
         else {
             return;
         };
-        asked.epoch = Some(revision.clone());
         let Some(look) = self.looks.iter_mut().find(|look| look.feed == feed) else {
             return;
         };
+        let is_turn = look
+            .room
+            .revision()
+            .is_some_and(|known| !known.is_of_same_log(&revision));
+        if is_turn && asked.at < look.turned {
+            // It may be from before the server began anew, and nothing in it says so.
+            self.retract(connection, &[feed]);
+            self.has_changed = true;
+            return;
+        }
+        self.count += 1;
+        asked.at = self.count;
+        if is_turn && list.is_some() {
+            look.turned = self.count;
+        }
+        asked.epoch = Some(revision.clone());
         let effect = match list {
             Some(list) => {
                 look.needs_list = false;
