@@ -145,6 +145,9 @@ pub struct Options {
     /// Close a connection on which nothing comes that is due for so many milliseconds [default: 60000]
     #[arg(long, env = "DOWNLINK_IDLE", value_name = "MS")]
     idle: Option<u64>,
+    /// Let a client take so many milliseconds to say hello, or to send a request [default: 10000]
+    #[arg(long, env = "DOWNLINK_PATIENCE", value_name = "MS")]
+    patience: Option<u64>,
     /// Wait so many milliseconds before each welcome, to be slow on purpose [default: 0]
     #[arg(long, env = "DOWNLINK_HELLO_DELAY", value_name = "MS")]
     hello_delay: Option<u64>,
