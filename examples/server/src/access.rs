@@ -17,6 +17,17 @@ pub trait Hooks: Send + Sync + 'static {
         Box::pin(async { Ok(Grant::default()) })
     }
 
+    /// May this client do this in `channel`? Called each time it asks and its rights allow it; a subscription that was allowed
+    /// goes on until [`Server::leave`](crate::Server::leave). For publishes there is [`publish`](Self::publish).
+    fn authorise<'a>(
+        &'a self,
+        _grant: &'a Grant,
+        _channel: &'a str,
+        _action: Action,
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
+    }
+
     /// Is this the credential that this client needs for `channel`? Called only where [`Rights::needs_credential`] says so.
     /// `challenge` is what the server gave the client to answer: it belongs to this session and channel.
     fn check_credential<'a>(
@@ -38,6 +49,15 @@ pub trait Hooks: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Accepted, Rejected>> {
         Box::pin(async { Ok(Accepted::from(message)) })
     }
+}
+
+/// What a client wants to do in a channel.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Action {
+    /// Read its events.
+    Subscribe,
+    /// See who is there, or be seen.
+    Presence,
 }
 
 /// The hooks of a server that is open to all.

@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::{
     Server,
+    consent::{self, Consent},
     control::Order,
-    credentials::{self, Shown},
     dialogue::{Dialogue, Hello, Mode, Refusal, Taken},
     frame::{Carrier, Fault, Frame, number, read_all},
     request::beat_every,
@@ -129,15 +129,15 @@ impl Writer {
         server: &Server,
         frames: Vec<Frame>,
     ) -> Result<Result<Taken, Refusal>, Gone> {
-        let shown = match self.dialogue.client().cloned() {
-            Some(client) if credentials::are_in(&client, &frames) => {
-                let check = credentials::check(server, &client, &frames);
-                self.beat_while(server, check).await?
+        let consent = match self.dialogue.client().cloned() {
+            Some(client) if consent::is_needed(&frames) => {
+                let asking = consent::ask(server, &client, &frames);
+                self.beat_while(server, asking).await?
             }
-            Some(_) | None => Shown::default(),
+            Some(_) | None => Consent::default(),
         };
 
-        Ok(self.dialogue.take(frames, &shown))
+        Ok(self.dialogue.take(frames, &consent))
     }
 
     /// Says what the application orders; returns whether the answer goes on.

@@ -22,10 +22,10 @@ use self::{
     watches::Watches,
 };
 use crate::{
-    Channels, Grant, Server,
+    Action, Channels, Grant, Server,
     channel::Channel,
+    consent::{Consent, challenge},
     control::Seat,
-    credentials::{Shown, challenge},
     frame::{Carrier, Frame, number},
     limits::{Account, Taken as Owned},
     log::unix_time,
@@ -182,7 +182,7 @@ impl Dialogue {
     pub(crate) fn take(
         &mut self,
         frames: impl IntoIterator<Item = Frame>,
-        shown: &Shown,
+        consent: &Consent,
     ) -> Result<Taken, Refusal> {
         let client = self.client.clone().ok_or(Refusal::MALFORMED)?;
         let mut taken = Taken::default();
@@ -193,9 +193,9 @@ impl Dialogue {
                 "hello" => return Err(Refusal::MALFORMED),
                 "members" | "sub" => {
                     let (line, is_content) = if frame.verb == "sub" {
-                        self.subscribe(&frame, shown)?
+                        self.subscribe(&frame, consent)?
                     } else {
-                        self.watch(&frame)?
+                        self.watch(&frame, consent)?
                     };
                     taken.lines.push_str(&line);
                     taken.has_content |= is_content;
@@ -207,9 +207,9 @@ impl Dialogue {
                     }
                     taken.lines.push_str(&tracking::carry_out(
                         &self.server,
-                        client.session,
-                        &client.grant,
+                        &client,
                         &frame,
+                        consent,
                     )?);
                 }
                 "unsub" => self.unsubscribe(&frame)?,
@@ -232,7 +232,7 @@ impl Dialogue {
     }
 
     /// Answers a `members`; returns the line and whether it ends a `once` answer.
-    fn watch(&mut self, frame: &Frame) -> Result<(String, bool), Refusal> {
+    fn watch(&mut self, frame: &Frame, consent: &Consent) -> Result<(String, bool), Refusal> {
         let id = frame.words.first().and_then(|word| number(word));
         let (Some(id), Some(name)) = (id, frame.words.get(1)) else {
             return Err(Refusal::MALFORMED);
@@ -248,7 +248,8 @@ impl Dialogue {
             },
         };
         let config = self.server.config();
-        let may_look = self.may(name, |grant| &grant.rights.presence);
+        let may_look = self.may(name, |grant| &grant.rights.presence)
+            && !consent.is_denied(Action::Presence, name);
         let refusal = if check_name(name).is_err() {
             Some(("bad-channel", "a name has 1 to 255 bytes"))
         } else if !config.presence || !may_look {
@@ -287,7 +288,7 @@ impl Dialogue {
     }
 
     /// Answers a `sub`; returns the lines and whether they end a `once` answer.
-    fn subscribe(&mut self, frame: &Frame, shown: &Shown) -> Result<(String, bool), Refusal> {
+    fn subscribe(&mut self, frame: &Frame, consent: &Consent) -> Result<(String, bool), Refusal> {
         let id = frame.words.first().and_then(|word| number(word));
         let (Some(id), Some(name)) = (id, frame.words.get(1)) else {
             return Err(Refusal::MALFORMED);
@@ -296,12 +297,14 @@ impl Dialogue {
         if check_name(name).is_err() {
             return Ok((refuse(id, "bad-channel", "a name has 1 to 255 bytes"), true));
         }
-        if !self.may(name, |grant| &grant.rights.subscribe) {
+        if !self.may(name, |grant| &grant.rights.subscribe)
+            || consent.is_denied(Action::Subscribe, name)
+        {
             return Ok((refuse(id, "forbidden", "no right to subscribe here"), true));
         }
         if let Some(client) = &self.client
             && client.grant.rights.needs_credential(name)
-            && !shown.contains(id, name)
+            && !consent.is_shown(id, name)
         {
             let challenge = challenge(self.server.key(), client.session, name);
             let line = format!("err {id} credential retry=token challenge={challenge}\n");

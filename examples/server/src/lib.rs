@@ -8,8 +8,8 @@ mod access;
 mod answer;
 mod channel;
 mod config;
+mod consent;
 mod control;
-mod credentials;
 mod dialogue;
 mod frame;
 mod jwt;
@@ -30,7 +30,7 @@ mod vectors;
 mod visitor;
 
 pub use crate::{
-    access::{Accepted, Channels, Denial, Grant, Hooks, Rejected, Rights},
+    access::{Accepted, Action, Channels, Denial, Grant, Hooks, Rejected, Rights},
     config::{Config, Retention},
     jwt::{Claims, Jwt, Key, KeyError},
     limits::{Limits, Rate},

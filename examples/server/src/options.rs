@@ -94,7 +94,7 @@ pub struct Options {
     /// Let in only tokens for this audience
     #[arg(long, env = "DOWNLINK_JWT_AUDIENCE", value_name = "NAME")]
     jwt_audience: Option<String>,
-    /// Let in only web pages of these origins, as in https://app.example.org; all by default
+    /// Let in only web pages of these origins, as in `https://app.example.org`; all by default
     #[arg(
         long,
         env = "DOWNLINK_ORIGINS",

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Grant, Server,
-    credentials::{self, Shown},
+    consent::{self, Consent},
     dialogue::{Dialogue, Hello, Refusal},
     frame::{Carrier, Fault, Frame, read_all},
     request::beat_every,
@@ -155,14 +155,14 @@ impl Socket {
     async fn carry_out(&mut self, frames: Vec<Frame>, mut out: Vec<u8>) -> Result<Vec<u8>, End> {
         let client = self.dialogue.client().cloned().ok_or(Refusal::MALFORMED)?;
         self.server.presence().renew(client.session);
-        let shown = if credentials::are_in(&client, &frames) {
+        let consent = if consent::is_needed(&frames) {
             let server = self.server.clone();
-            self.beat_while(credentials::check(&server, &client, &frames))
+            self.beat_while(consent::ask(&server, &client, &frames))
                 .await?
         } else {
-            Shown::default()
+            Consent::default()
         };
-        let taken = self.dialogue.take(frames, &shown)?;
+        let taken = self.dialogue.take(frames, &consent)?;
         out.extend_from_slice(taken.lines.as_bytes());
         if let Some(work) = self.dialogue.judge(taken.publishes) {
             self.send(std::mem::take(&mut out)).await?;

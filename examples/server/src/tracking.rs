@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    Server,
-    access::Grant,
-    dialogue::Refusal,
+    Action, Server,
+    consent::Consent,
+    dialogue::{Client, Refusal},
     frame::{Frame, number},
     presence::TrackError,
     publishing::nak,
     server::check_name,
-    session::SessionId,
 };
 
 /// Carries it out; returns the answer.
@@ -19,10 +18,12 @@ use crate::{
 /// The frame breaks the grammar.
 pub(crate) fn carry_out(
     server: &Server,
-    id: SessionId,
-    grant: &Grant,
+    client: &Client,
     frame: &Frame,
+    consent: &Consent,
 ) -> Result<String, Refusal> {
+    let Client { session, grant, .. } = client;
+    let id = *session;
     let n = frame.words.first().and_then(|word| number(word));
     let (Some(n), Some(channel)) = (n, frame.words.get(1)) else {
         return Err(Refusal::MALFORMED);
@@ -38,7 +39,9 @@ pub(crate) fn carry_out(
     if check_name(channel).is_err() {
         return Ok(nak(n, "bad-channel", b"a name has 1 to 255 bytes"));
     }
-    if !server.may(grant, channel, |grant| &grant.rights.presence) {
+    if !server.may(grant, channel, |grant| &grant.rights.presence)
+        || consent.is_denied(Action::Presence, channel)
+    {
         return Ok(nak(n, "forbidden", b"no right to be seen here"));
     }
     if frame.data.len() > MOST_DATA {

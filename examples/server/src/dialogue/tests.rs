@@ -9,7 +9,7 @@ fn a_channel_that_fills_every_batch_does_not_starve_the_others() {
     let hello = Hello::read(&hello[0]).unwrap();
     dialogue.welcome(&hello, Default::default());
     let (subs, _) = read_all(b"sub 1 busy earliest\nsub 2 calm earliest\n");
-    dialogue.take(subs, &Shown::default()).unwrap();
+    dialogue.take(subs, &Consent::default()).unwrap();
     for number in 0..MAX_EVENTS * 3 {
         let message = Message::new("n", number.to_string());
         server.publish("busy", message).unwrap();

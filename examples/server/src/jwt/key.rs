@@ -1,6 +1,6 @@
 //! Keys that sign tokens, and those that only verify them.
 
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -13,15 +13,17 @@ use serde_json::json;
 use super::Claims;
 
 /// A key for one algorithm. Its [`fmt::Debug`] does not show it.
+#[derive(Clone)]
 pub struct Key {
     id: Option<String>,
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     Hs256(hmac::Key),
     /// Verifies, and signs if it is the private one.
-    EdDsa(UnparsedPublicKey<Vec<u8>>, Option<Ed25519KeyPair>),
+    EdDsa(UnparsedPublicKey<Vec<u8>>, Option<Arc<Ed25519KeyPair>>),
 }
 
 /// Why a key cannot be used.
@@ -64,7 +66,10 @@ impl Key {
             let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(private.secret_pkcs8_der())
                 .map_err(|_| KeyError::Pem)?;
             let public = pair.public_key().as_ref().to_vec();
-            Kind::EdDsa(UnparsedPublicKey::new(&ED25519, public), Some(pair))
+            Kind::EdDsa(
+                UnparsedPublicKey::new(&ED25519, public),
+                Some(Arc::new(pair)),
+            )
         } else {
             let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyError::Pem)?;
             // RFC 8410: this head, then the 32 bytes.
