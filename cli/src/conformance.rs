@@ -8,6 +8,7 @@ mod probe;
 mod publish;
 mod stream;
 mod subscribe;
+mod token;
 mod websocket;
 
 use std::{
@@ -25,7 +26,7 @@ use tokio::time::timeout;
 
 use self::probe::Probe;
 
-/// Checks a server against the protocol: subscribing over HTTP, and and streams, WebSocket, publishing and presence where it claims them
+/// Checks a server against the protocol: subscribing over HTTP, and streams, WebSocket, publishing and presence where it claims them, tokens where it is given one
 ///
 /// Exit code 0 if nothing failed, 1 if something did, 2 if the server is not there.
 #[derive(Args, Debug)]
@@ -38,9 +39,12 @@ pub(crate) struct Conformance {
     /// A shell command that publishes one event on $DOWNLINK_CHANNEL, for servers without a live channel
     #[arg(long, value_name = "COMMAND")]
     publish_command: Option<String>,
-    /// The token to say hello with
-    #[arg(long)]
+    /// The token to say hello with; the checks of tokens need one
+    #[arg(long, env = "DOWNLINK_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A channel for which this token needs a credential, too
+    #[arg(long, value_name = "CHANNEL")]
+    credential_channel: Option<String>,
     /// How long to wait for an event or a frame, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5000)]
     timeout: u64,
@@ -88,7 +92,7 @@ impl Conformance {
         let probe = Probe::new(
             self.url,
             self.channel,
-            self.token,
+            (self.token, self.credential_channel),
             self.publish_command,
             Duration::from_millis(self.timeout),
         )?;
@@ -138,6 +142,7 @@ fn checks() -> impl Iterator<Item = Check> {
         .chain(websocket::CHECKS)
         .chain(publish::CHECKS)
         .chain(presence::CHECKS)
+        .chain(token::CHECKS)
 }
 
 fn print(check: &Check, outcome: &Result<(), Trouble>, as_json: bool) -> io::Result<()> {

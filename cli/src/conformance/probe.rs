@@ -24,7 +24,9 @@ pub(super) struct Probe {
     pub(super) channel: String,
     /// A channel that nobody publishes on.
     pub(super) quiet: String,
-    token: Option<String>,
+    pub(super) token: Option<String>,
+    /// A channel that takes a credential of its own.
+    pub(super) credential_channel: Option<String>,
     publish_command: Option<String>,
     pub(super) patience: Duration,
     client: Client,
@@ -68,7 +70,7 @@ impl Probe {
     pub(super) fn new(
         url: String,
         channel: String,
-        token: Option<String>,
+        (token, credential_channel): (Option<String>, Option<String>),
         publish_command: Option<String>,
         patience: Duration,
     ) -> Result<Self> {
@@ -80,6 +82,7 @@ impl Probe {
             quiet: format!("conformance-quiet-{}", std::process::id()),
             channel,
             token,
+            credential_channel,
             publish_command,
             patience,
             client: Client::builder().tcp_nodelay(true).build()?,
@@ -126,10 +129,12 @@ impl Probe {
 
     /// `hello` of this session with these fields, and its end.
     pub(super) fn hello_as(&self, session: &str, fields: &str) -> String {
-        let token = self
-            .token
-            .as_ref()
-            .map_or_else(String::new, |token| format!(" token={token}"));
+        self.hello_with(self.token.as_deref(), session, fields)
+    }
+
+    /// The same, with another token or none.
+    pub(super) fn hello_with(&self, token: Option<&str>, session: &str, fields: &str) -> String {
+        let token = token.map_or_else(String::new, |token| format!(" token={token}"));
 
         format!("hello v=1 session={session}{fields}{token}\n")
     }
