@@ -96,6 +96,20 @@ fn another_librarys_token_is_read() {
     assert_eq!(jwt.verify(token, NOW), Err(Flaw::Expired));
 }
 
+/// The example of RFC 8037, appendix A.4.
+#[test]
+fn another_librarys_signature_by_ed25519_is_good() {
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+    let key = Key::ed25519(pem).expect("is a key");
+    let signed = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+    let signature =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("is base64");
+
+    assert!(key.verifies(signed, &signature));
+    assert!(!key.verifies(&signed[1..], &signature));
+}
+
 #[test]
 fn a_token_that_somebody_else_made_is_refused() {
     let jwt = Jwt::new([hs256()]);
