@@ -34,7 +34,7 @@ pub(crate) struct Replay {
 }
 
 impl Sim {
-    /// What each run of the tests plays: about two minutes on two cores...
+    /// What each run of the tests plays: about two minutes on two cores.
     pub(crate) fn short() -> Self {
         Self {
             schedules: 20_000,
@@ -89,6 +89,8 @@ impl Sim {
                 "a fault was met in some state {} times only",
                 coverage.least_cell()
             );
+            let (what, count) = coverage.least_two_way();
+            ensure!(count >= 1000, "`{what}` was met {count} times only");
             ensure!(
                 coverage.never_connected * 20 < coverage.runs,
                 "{} runs never connected: they show too little",

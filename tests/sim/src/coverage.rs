@@ -155,6 +155,15 @@ impl Coverage {
         }
     }
 
+    /// What went both ways least often, and how often.
+    pub fn least_two_way(&self) -> (&'static str, u64) {
+        TWO_WAY
+            .into_iter()
+            .map(|what| (what, self.two_way.get(what).copied().unwrap_or(0)))
+            .min_by_key(|(_, count)| *count)
+            .unwrap_or_default()
+    }
+
     /// How many steps were in that cell of fault and place which had the fewest.
     pub fn least_cell(&self) -> u64 {
         self.cells.0.iter().flatten().copied().min().unwrap_or(0)
@@ -194,6 +203,20 @@ impl fmt::Display for Coverage {
     }
 }
 
+/// What has to be met.
+const TWO_WAY: [&str; 11] = [
+    "challenged",
+    "presence told",
+    "publish acked",
+    "publish cancelled",
+    "publish expired",
+    "publish refused",
+    "publish unanswered",
+    "token expiring",
+    "token first",
+    "token rejected",
+    "wish answered",
+];
 const PLACES: usize = 7;
 const NAMES: [&str; PLACES] = [
     "websocket",

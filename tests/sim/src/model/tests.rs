@@ -1,5 +1,7 @@
 //! A model that cannot complain proves nothing: wrong histories, and what is said of them.
 
+mod two_way;
+
 use std::time::Duration;
 
 use downlink_core::{

@@ -36,7 +36,7 @@ pub(super) struct Look {
 }
 
 impl Room {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             members: BTreeMap::new(),
             stamp: 0,

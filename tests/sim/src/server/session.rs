@@ -64,6 +64,16 @@ impl Session {
         }
     }
 
+    /// A publish takes effect, for tests of the model.
+    #[cfg(test)]
+    pub(crate) fn take_effect(&mut self, id: u64, place: Place) {
+        self.effects.push(Effect {
+            id,
+            channel: 0,
+            place,
+        });
+    }
+
     /// Whether a session says this secret first, or again.
     pub(super) fn is_its(&mut self, secret: &str) -> bool {
         self.secret.get_or_insert_with(|| secret.into()) == secret
