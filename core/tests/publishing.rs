@@ -433,6 +433,47 @@ fn no_more_than_a_window_waits_for_answers() {
 }
 
 #[test]
+fn a_small_one_does_not_overtake_a_large_one() {
+    let mut scene = on_websocket();
+    let socket = scene.only(Via::WebSocket);
+    let large = "x".repeat(40_000);
+    scene.publish(1, "a", &large);
+    scene.publish(2, "a", &large);
+    scene.publish(3, "a", "small");
+    assert_eq!(scene.sent().len(), 1);
+
+    scene.say(socket, "ack 1\n");
+    let sent = scene.sent().concat();
+    let verbs: Vec<_> = sent.lines().filter_map(|line| line.get(..5)).collect();
+    assert_eq!(verbs, ["pub 2", "pub 3"]);
+}
+
+#[test]
+fn a_better_connection_waits_for_what_the_one_before_has_sent() {
+    let mut scene = Scene::new();
+    scene.subscribe(1, "room:1", Start::Now);
+    let opening = scene.only(Via::Http);
+    scene.say(opening, &format!("{WELCOME}ok 1 at=x:4\n"));
+    scene.end(opening);
+    scene.pass(1);
+    scene.publish(1, "a", "1");
+    let [post] = scene.posts()[..] else {
+        panic!("{:?}", scene.posts())
+    };
+    let socket = scene.only(Via::WebSocket);
+    scene.say(socket, &format!("{WELCOME}ok 1 at=x:4\n"));
+    scene.publish(2, "a", "2");
+    let is_published = |sent: Vec<String>| sent.concat().contains("pub ");
+    assert!(!is_published(scene.sent()));
+
+    scene.say(post, &format!("{WELCOME}ack 1\n"));
+    scene.end(post);
+    scene.pass(1);
+    assert_eq!(scene.transport(), Some(TransportKind::WebSocket));
+    assert_eq!(scene.sent().concat(), "pub 2 a msg :2\n");
+}
+
+#[test]
 fn a_channel_without_a_name_is_refused_here() {
     let mut scene = on_websocket();
     scene.publish(1, "", "x");
