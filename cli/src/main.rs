@@ -4,31 +4,41 @@
     reason = "doc comments of arguments are the text of the help"
 )]
 
+mod completions;
 mod conformance;
 mod connection;
 mod demo;
 mod ending;
+mod man;
 mod presence;
 mod publish;
+mod rate;
 mod serve;
+mod span;
 mod tail;
 
 use std::{io, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use anstream::ColorChoice as Colours;
+use clap::{ColorChoice, Parser, Subcommand};
 
 /// Server-pushed data, over whatever transport the network lets through.
 #[derive(Parser)]
 #[command(name = "downlink", version)]
 struct Arguments {
+    /// Whether the output is coloured; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Subcommand)]
 enum Verb {
+    Completions(completions::Completions),
     Conformance(conformance::Conformance),
     Demo(demo::Demo),
+    Man(man::Man),
     Presence(presence::Presence),
     Publish(publish::Publish),
     Serve(Box<serve::Serve>),
@@ -37,9 +47,18 @@ enum Verb {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Arguments::parse().verb {
+    let arguments = Arguments::parse();
+    match arguments.color {
+        ColorChoice::Always => Colours::AlwaysAnsi.write_global(),
+        ColorChoice::Auto => Colours::Auto.write_global(),
+        ColorChoice::Never => Colours::Never.write_global(),
+    }
+
+    let result = match arguments.verb {
+        Verb::Completions(completions) => completions.run(),
         Verb::Conformance(conformance) => conformance.run().await,
         Verb::Demo(demo) => demo.run().await,
+        Verb::Man(man) => man.run(),
         Verb::Presence(presence) => presence.run().await,
         Verb::Publish(publish) => publish.run().await,
         Verb::Serve(serve) => serve.run().await,

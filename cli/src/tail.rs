@@ -1,20 +1,28 @@
 //! `downlink tail`: prints what an application is told.
 
+mod begin;
+mod bookmark;
+mod filter;
+mod output;
+mod printer;
+mod status;
+
 use std::{
-    io::{self, Write},
-    process::ExitCode,
-    time::{Duration, SystemTime},
+    future::ready, num::NonZeroU64, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode,
+    time::Duration,
 };
 
-use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use downlink::{Cursor, Delivery, Event, Gap, Reason, Start, State};
+use downlink::{Delivery, Reason, Start};
 use futures_util::{StreamExt, stream::SelectAll};
-use serde_json::{Value, json};
-use tokio::select;
+use tokio::{
+    select,
+    time::{MissedTickBehavior, interval},
+};
 
+pub(crate) use self::printer::printable;
+use self::{begin::Begin, bookmark::Bookmark, filter::Filter, printer::Printer};
 use crate::{
     connection::{Connection, channel},
     ending,
@@ -22,7 +30,11 @@ use crate::{
 
 /// Subscribes to channels and prints their events, gaps and the state of the connection.
 ///
-/// Ends with exit code 1 if the server refuses for good, and with 0 on Ctrl-C or when nobody reads its output any more.
+/// On a terminal, a line at the bottom tells how the connection is doing: the transport, how long its first frame took, the
+/// events a second, and how old the latest was when it came.
+///
+/// Ends with exit code 1 if the server refuses for good, and with 0 on Ctrl-C, after --count events or when nobody reads its
+/// output any more.
 #[derive(Args)]
 pub(crate) struct Tail {
     #[command(flatten)]
@@ -33,52 +45,77 @@ pub(crate) struct Tail {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// Begin behind this cursor, as an event's id shows it
-    #[arg(long, conflicts_with = "last")]
-    since: Option<Cursor>,
-    /// Begin with the last N events
+    #[command(flatten)]
+    begin: Begin,
+    /// Go on behind the positions in this file, and store there up to where each channel is printed: each event at least once,
+    /// however the program ends, and at most one of them twice
+    ///
+    /// A channel that is not in the file yet begins as --since or --last say. Events that filters leave out are finished too.
+    /// Two programs at a time need two files.
+    #[arg(long, value_name = "FILE")]
+    cursor_file: Option<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
+    /// End after so many events
     #[arg(long, value_name = "N")]
-    last: Option<u32>,
+    count: Option<NonZeroU64>,
 }
 
 impl Tail {
     pub(crate) async fn run(self) -> Result<ExitCode> {
+        let bookmark = self
+            .cursor_file
+            .as_deref()
+            .map(Bookmark::open)
+            .transpose()?;
         let client = self.connection.builder()?.connect()?;
-        let start = match (self.since, self.last) {
-            (Some(cursor), _) => Start::After(cursor),
-            (None, Some(count)) => Start::Last(count),
-            (None, None) => Start::Now,
-        };
+        let mut trials = client.trials();
+        let mut states = client.states();
         let mut deliveries = SelectAll::new();
         for channel in self.channels {
-            let subscription = client.subscribe(channel.as_str(), start.clone());
+            let position = match &bookmark {
+                Some(bookmark) => bookmark.position(&channel)?,
+                None => None,
+            };
+            let start = position.map_or_else(|| self.begin.start(), Start::After);
+            let subscription = client.subscribe(channel.as_str(), start);
             deliveries.push(subscription.map(move |item| (channel.clone(), item)));
         }
-        let mut states = client.states();
-        let mut printer = Printer::new(self.json);
+        let mut reader = Reader {
+            filter: self.filter,
+            // An event is printed before it is finished.
+            printer: Printer::new(self.json, bookmark.is_some()),
+            bookmark,
+            left: self.count.map(NonZeroU64::get),
+            has_failed: false,
+        };
+        let mut ending = pin!(ending::asked());
+        let mut ticks = interval(REDRAW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
         loop {
-            let printed = select! {
+            select! {
                 biased;
-                Some(state) = states.next() => printer.state(&state),
-                item = deliveries.next() => match item {
-                    None => break,
-                    Some((_, Ok(Delivery::Event(event)))) => printer.event(&event),
-                    Some((_, Ok(Delivery::Gap(gap)))) => printer.gap(&gap),
-                    Some((channel, Err(reason))) => printer.end(&channel, &reason),
-                },
-                () = ending::asked() => break,
-            };
-            match printed {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Ok(ExitCode::SUCCESS);
+                () = &mut ending => break,
+                _ = ticks.tick() => reader.settle()?,
+                Some(trial) = trials.next() => reader.printer.trial(&trial),
+                Some(state) = states.next() => reader.printer.state(&state)?,
+                item = deliveries.next() => {
+                    let Some((channel, item)) = item else {
+                        break;
+                    };
+                    if reader.take(&channel, item)?.is_break() {
+                        break;
+                    }
                 }
-                other => other?,
+                // Nothing more is there at once.
+                () = ready(()), if !reader.is_settled() => reader.settle()?,
             }
         }
+        reader.finish()?;
         client.close().await;
 
-        Ok(if printer.has_failed {
+        Ok(if reader.has_failed {
             ExitCode::FAILURE
         } else {
             ExitCode::SUCCESS
@@ -86,176 +123,65 @@ impl Tail {
     }
 }
 
-struct Printer {
-    json: bool,
-    /// A server that is away is said once, not at each attempt.
-    last_reason: Option<Reason>,
+/// What becomes of each delivery.
+struct Reader {
+    filter: Filter,
+    printer: Printer,
+    bookmark: Option<Bookmark>,
+    /// So many events are still to be printed; `None`: all.
+    left: Option<u64>,
     has_failed: bool,
 }
 
-impl Printer {
-    fn new(json: bool) -> Self {
-        Self {
-            json,
-            last_reason: None,
-            has_failed: false,
-        }
-    }
-
-    fn state(&mut self, state: &State) -> io::Result<()> {
-        let (style, text, object) = match state {
-            State::Connected { transport } => {
-                self.last_reason = None;
-                (
-                    GOOD,
-                    format!("connected over {transport}"),
-                    json!({ "transport": transport.name() }),
-                )
-            }
-            State::Connecting { reason: None } => (FAINT, "connecting".into(), json!({})),
-            State::Connecting {
-                reason: Some(reason),
-            } => {
-                if self.last_reason.is_some() {
-                    return Ok(());
+impl Reader {
+    fn take(&mut self, channel: &str, item: Result<Delivery, Reason>) -> Result<ControlFlow<()>> {
+        let (cursor, is_shown) = match &item {
+            Ok(Delivery::Event(event)) => {
+                self.printer.count(event);
+                let is_shown = self.filter.lets_through(event);
+                if is_shown {
+                    self.printer.event(event)?;
+                    self.left = self.left.map(|left| left - 1);
                 }
-                (
-                    FAINT,
-                    format!("connecting again: {reason}"),
-                    json!({ "reason": reason.to_string() }),
-                )
+                (&event.cursor, is_shown)
             }
-            State::Disconnected { reason: None, .. } => return Ok(()),
-            State::Disconnected {
-                reason: Some(reason),
-                retry_at,
-            } => {
-                if retry_at.is_some() && self.last_reason.as_ref() == Some(reason) {
-                    return Ok(());
-                }
-                self.last_reason = Some(reason.clone());
-                let wait = retry_at.map(|at| at.saturating_sub(now()));
-                (
-                    BAD,
-                    match wait {
-                        Some(wait) => format!(
-                            "disconnected: {reason}; trying again in {:.1} s, and then until it works",
-                            wait.as_secs_f64()
-                        ),
-                        None => format!("disconnected: {reason}"),
-                    },
-                    json!({
-                        "reason": reason.to_string(),
-                        "retry_at": retry_at.map(|at| at.as_millis()),
-                    }),
-                )
+            Ok(Delivery::Gap(gap)) => {
+                self.printer.gap(gap)?;
+                (&gap.to, true)
+            }
+            Err(reason) => {
+                self.has_failed = true;
+                self.printer.end(channel, reason)?;
+                return Ok(ControlFlow::Continue(()));
             }
         };
-        let mut line = json!({ "type": "state", "state": state.name() });
-        merge(&mut line, object);
-
-        self.print(&line, || format!("{style}# {text}{style:#}"))
-    }
-
-    fn event(&self, event: &Event) -> io::Result<()> {
-        let mut line = json!({
-            "type": "event",
-            "channel": &*event.channel,
-            "id": event.cursor.to_string(),
-            "name": &*event.name,
-        });
-        let text = str::from_utf8(&event.data);
-        match text {
-            Ok(text) => line["data"] = json!(text),
-            Err(_) => line["data64"] = json!(STANDARD.encode(&event.data)),
-        }
-        if let Some(time) = event.time {
-            line["time"] = json!(time.as_millis());
+        if let Some(bookmark) = &mut self.bookmark {
+            bookmark.finish(channel, cursor);
+            if is_shown {
+                bookmark.store()?;
+            }
         }
 
-        self.print(&line, || {
-            let data = text.map_or_else(|_| format!("({} bytes)", event.data.len()), printable);
-            format!(
-                "{FAINT}{} {}{FAINT:#} {NAME}{}{NAME:#} {data}",
-                event.channel,
-                event.cursor,
-                printable(&event.name),
-            )
-        })
-    }
-
-    fn gap(&self, gap: &Gap) -> io::Result<()> {
-        let line = json!({
-            "type": "gap",
-            "channel": &*gap.channel,
-            "from": gap.from.as_ref().map(ToString::to_string),
-            "to": gap.to.to_string(),
-            "why": &*gap.why,
-            "certainty": match gap.certainty {
-                downlink::Certainty::Lost => "lost",
-                downlink::Certainty::Possible => "possible",
-            },
-        });
-
-        self.print(&line, || {
-            let from = gap
-                .from
-                .as_ref()
-                .map_or_else(|| "the start".into(), ToString::to_string);
-            format!(
-                "{WARN}! {}: events are missing between {from} and {} ({}){WARN:#}",
-                gap.channel, gap.to, gap.why
-            )
-        })
-    }
-
-    fn end(&mut self, channel: &str, reason: &Reason) -> io::Result<()> {
-        self.has_failed = true;
-        let line = json!({ "type": "end", "channel": channel, "reason": reason.to_string() });
-
-        self.print(&line, || format!("{BAD}! {channel}: {reason}{BAD:#}"))
-    }
-
-    fn print(&self, line: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
-        if self.json {
-            let mut line = line.clone();
-            merge(&mut line, json!({ "at": now().as_millis() }));
-            let mut output = io::stdout().lock();
-            writeln!(output, "{line}")?;
-            output.flush()
+        Ok(if self.left == Some(0) {
+            ControlFlow::Break(())
         } else {
-            let mut output = anstream::stdout().lock();
-            writeln!(output, "{}", text())?;
-            output.flush()
-        }
-    }
-}
-
-fn merge(into: &mut Value, from: Value) {
-    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
-        into.extend(from);
-    }
-}
-
-/// Takes the sting out of control characters, which could steer a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\t' => ' ',
-            _ if character.is_control() => char::REPLACEMENT_CHARACTER,
-            _ => character,
+            ControlFlow::Continue(())
         })
-        .collect()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.printer.is_settled() && self.bookmark.as_ref().is_none_or(Bookmark::is_stored)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.printer.settle()?;
+        self.bookmark.as_mut().map_or(Ok(()), Bookmark::store)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.printer.finish()?;
+        self.bookmark.as_mut().map_or(Ok(()), Bookmark::store)
+    }
 }
 
-fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const WARN: Style = AnsiColor::Yellow.on_default();
-const NAME: Style = AnsiColor::Cyan.on_default();
-const FAINT: Style = Style::new().dimmed();
+const REDRAW: Duration = Duration::from_millis(500);
