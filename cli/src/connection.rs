@@ -3,7 +3,10 @@
 use std::{fs, io, path::PathBuf, process::Stdio, sync::Arc};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use downlink::{
     Builder, Client, TransportKind,
     protocol::{self, Protocol},
@@ -19,8 +22,8 @@ pub(crate) struct Connection {
     /// nchan,poll=URL,publish=URL
     #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
     protocol: Arc<dyn Protocol>,
-    /// Use only these: websocket, sse, stream, long-poll, poll
-    #[arg(long, value_delimiter = ',')]
+    /// Use only these
+    #[arg(long, value_delimiter = ',', value_parser = transports())]
     transport: Vec<TransportKind>,
     /// Send this header with each request, as "Name: value"
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
@@ -64,6 +67,12 @@ impl Connection {
 
         Ok(builder)
     }
+}
+
+/// Reads the name of a transport; help and completions list them.
+fn transports() -> impl TypedValueParser<Value = TransportKind> {
+    PossibleValuesParser::new(TransportKind::ALL.map(TransportKind::name))
+        .try_map(|name| name.parse())
 }
 
 /// Runs a command that prints a token.

@@ -152,7 +152,7 @@ fn bad_options_are_one_clear_line() {
                 "http://127.0.0.1:1/",
                 "room",
             ][..],
-            "no such transport",
+            "possible values: websocket, sse",
         ),
         (
             &["tail", "--ca", "/nowhere", "https://127.0.0.1:1/", "room"][..],

@@ -39,7 +39,9 @@ impl Status {
     pub(super) fn text(&mut self, unix: Duration, now: Instant) -> String {
         let mut parts = Vec::new();
         match &self.state {
-            None | Some(State::Connecting { .. }) => parts.push("connecting".into()),
+            None | Some(State::Connecting { .. } | State::Disconnected { reason: None, .. }) => {
+                parts.push("connecting".into());
+            }
             Some(State::Disconnected { retry_at, .. }) => {
                 parts.push("disconnected".into());
                 if let Some(wait) = retry_at.map(|at| at.saturating_sub(unix)) {
@@ -64,6 +66,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use downlink::Reason;
+
     use super::*;
 
     #[test]
@@ -86,7 +90,7 @@ mod tests {
         );
 
         status.state(&State::Disconnected {
-            reason: None,
+            reason: Some(Reason::Late),
             retry_at: Some(Duration::from_millis(4_500)),
         });
         assert!(

@@ -1,4 +1,7 @@
 //! Programs that run, are listened to, and end with the test.
+#![allow(dead_code, reason = "each file of tests needs a part of it")]
+
+pub(crate) mod terminal;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -78,6 +81,11 @@ impl Program {
     pub(crate) fn terminate(&self) {
         let id = self.child.lock().unwrap().id().to_string();
         assert!(Command::new("kill").arg(id).status().unwrap().success());
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(&self) {
+        self.child.lock().unwrap().kill().unwrap();
     }
 
     pub(crate) fn hear_line(&self) -> String {
