@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    pin::pin,
     process::ExitCode,
 };
 
@@ -56,6 +57,7 @@ impl Presence {
             .map(|data| client.track(self.channel.as_str(), data));
         let mut is_first = true;
         let mut refusal = None;
+        let mut ending = pin!(ending::asked());
 
         loop {
             select! {
@@ -81,7 +83,7 @@ impl Presence {
                         }
                     }
                 },
-                () = ending::asked() => break,
+                () = &mut ending => break,
             }
         }
         client.close().await;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    pin::pin,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -64,6 +65,7 @@ impl Publish {
         let mut report = Report::new(self.json, self.quiet, source.count());
         let mut under_way = FuturesOrdered::<Publishing>::new();
         let mut has_ended = false;
+        let mut ending = pin!(ending::asked());
 
         while !has_ended || !under_way.is_empty() {
             let is_full = under_way.len() >= WINDOW;
@@ -79,7 +81,7 @@ impl Publish {
                         None => has_ended = true,
                     }
                 }
-                () = ending::asked() => break,
+                () = &mut ending => break,
             }
         }
         client.close().await;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 #[test]
 fn a_kill_costs_no_event_and_repeats_at_most_one() {
-    let (_server, url) = serve(&["--tick", "room=5"]);
+    let (_server, url) = serve(&["--tick", "room=1000"]);
     let file = scratch("kill");
     let mut numbers = Vec::new();
 
@@ -23,7 +23,7 @@ fn a_kill_costs_no_event_and_repeats_at_most_one() {
             &url,
             "room",
         ]));
-        for _ in 0..30 {
+        for _ in 0..300 {
             tail.until(|line| line["type"] == "event");
         }
         tail.kill();
