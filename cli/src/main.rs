@@ -15,12 +15,14 @@ mod publish;
 mod rate;
 mod serve;
 mod span;
+mod status;
 mod tail;
 
 use std::{io, process::ExitCode};
 
 use anstream::ColorChoice as Colours;
 use clap::{ColorChoice, Parser, Subcommand};
+use crossterm::style::force_color_output;
 
 /// Server-pushed data, over whatever transport the network lets through.
 #[derive(Parser)]
@@ -45,13 +47,20 @@ enum Verb {
     Tail(tail::Tail),
 }
 
+/// Tells it to what prints lines, and to what draws screens.
+fn colour(lines: Colours, screens: bool) {
+    lines.write_global();
+    force_color_output(screens);
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.color {
-        ColorChoice::Always => Colours::AlwaysAnsi.write_global(),
+        ColorChoice::Always => colour(Colours::AlwaysAnsi, true),
+        // What draws whole screens respects NO_COLOR by itself.
         ColorChoice::Auto => Colours::Auto.write_global(),
-        ColorChoice::Never => Colours::Never.write_global(),
+        ColorChoice::Never => colour(Colours::Never, false),
     }
 
     let result = match arguments.verb {

@@ -17,27 +17,25 @@ pub(crate) struct Rate {
 impl Rate {
     pub(crate) fn note(&mut self, now: Instant) {
         self.began.get_or_insert(now);
-        self.forget(now);
+        while self
+            .lots
+            .front()
+            .is_some_and(|(began, _)| *began + WINDOW <= now)
+        {
+            self.lots.pop_front();
+        }
         match self.lots.back_mut() {
             Some((began, count)) if now < *began + LOT => *count += 1,
             _ => self.lots.push_back((now, 1)),
         }
     }
 
-    pub(crate) fn per_second(&mut self, now: Instant) -> f64 {
-        self.forget(now);
-        let count: u32 = self.lots.iter().map(|(_, count)| count).sum();
+    pub(crate) fn per_second(&self, now: Instant) -> f64 {
+        let recent = self.lots.iter().filter(|(began, _)| *began + WINDOW > now);
+        let count: u32 = recent.map(|(_, count)| count).sum();
         let counted = self.began.map_or(WINDOW, |began| now - began);
 
         f64::from(count) / counted.clamp(LEAST, WINDOW).as_secs_f64()
-    }
-
-    fn forget(&mut self, now: Instant) {
-        while let Some((began, _)) = self.lots.front()
-            && *began + WINDOW <= now
-        {
-            self.lots.pop_front();
-        }
     }
 }
 

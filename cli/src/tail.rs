@@ -5,7 +5,6 @@ mod bookmark;
 mod filter;
 mod output;
 mod printer;
-mod status;
 
 use std::{
     future::ready, num::NonZeroU64, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode,

@@ -11,6 +11,8 @@ pub(super) struct Figures {
     networks: Networks,
     /// The processor's figure means something only over a while.
     refreshed: Instant,
+    received_kib_s: u64,
+    sent_kib_s: u64,
     number: u64,
 }
 
@@ -20,6 +22,8 @@ impl Figures {
             system: System::new()?,
             networks: Networks::new_with_refreshed_list()?,
             refreshed: Instant::now(),
+            received_kib_s: 0,
+            sent_kib_s: 0,
             number: 0,
         };
         figures.refresh();
@@ -32,32 +36,29 @@ impl Figures {
             self.refresh();
         }
         self.number += 1;
-        let received: u64 = self
-            .networks
-            .values()
-            .map(|network| network.total_received())
-            .sum();
-        let sent: u64 = self
-            .networks
-            .values()
-            .map(|network| network.total_transmitted())
-            .sum();
-
         json!({
             "n": self.number,
             "cpu": (f64::from(self.system.global_cpu_usage()) * 10.0).round() / 10.0,
             "memory_mib": self.system.used_memory() >> 20,
-            "received_mib": received >> 20,
-            "sent_mib": sent >> 20,
+            "received_kib_s": self.received_kib_s,
+            "sent_kib_s": self.sent_kib_s,
             "processes": self.system.processes().len(),
         })
     }
 
     fn refresh(&mut self) {
+        let elapsed = self.refreshed.elapsed().as_millis().max(1);
         self.refreshed = Instant::now();
         self.system.refresh_cpu_usage();
         self.system.refresh_memory();
         self.networks.refresh(true);
+        let rate = |bytes: u64| {
+            let a_second = u128::from(bytes) * 1_000 / elapsed / 1_024;
+            u64::try_from(a_second).unwrap_or(u64::MAX)
+        };
+        let networks = || self.networks.values();
+        self.received_kib_s = rate(networks().map(|network| network.received()).sum());
+        self.sent_kib_s = rate(networks().map(|network| network.transmitted()).sum());
         self.system.refresh_processes_specifics(
             ProcessesToUpdate::All,
             true,

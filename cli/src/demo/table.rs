@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use downlink::TransportKind;
 use serde_json::{Value, json};
@@ -76,7 +77,10 @@ impl Table {
     pub(super) fn new(json: bool) -> Self {
         Self {
             json,
-            is_live: !json && io::stdout().is_terminal(),
+            // Without escapes nothing can be redrawn.
+            is_live: !json
+                && io::stdout().is_terminal()
+                && anstream::stdout().current_choice() != ColorChoice::Never,
         }
     }
 

@@ -10,7 +10,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use downlink::{Event, Gap, Reason, State, Trial};
 use serde_json::{Value, json};
 
-use super::{output::Output, status::Status};
+use super::output::Output;
+use crate::status::Status;
 
 pub(super) struct Printer {
     json: bool,

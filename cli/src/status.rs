@@ -1,4 +1,4 @@
-//! The line below the events.
+//! How a connection is doing, in one line.
 
 use std::{
     collections::BTreeMap,
@@ -9,9 +9,9 @@ use downlink::{State, TransportKind, Trial};
 
 use crate::{rate::Rate, span};
 
-/// How the connection is doing.
+/// What is known of a connection.
 #[derive(Default)]
-pub(super) struct Status {
+pub(crate) struct Status {
     state: Option<State>,
     first_frames: BTreeMap<TransportKind, Duration>,
     rate: Rate,
@@ -20,23 +20,32 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn state(&mut self, state: &State) {
+    pub(crate) fn state(&mut self, state: &State) {
         self.state = Some(state.clone());
     }
 
-    pub(super) fn trial(&mut self, trial: &Trial) {
+    pub(crate) fn trial(&mut self, trial: &Trial) {
         if let Some(first_frame) = trial.first_frame {
             self.first_frames.insert(trial.transport, first_frame);
         }
     }
 
-    pub(super) fn event(&mut self, late: Option<Duration>, now: Instant) {
+    pub(crate) fn event(&mut self, late: Option<Duration>, now: Instant) {
         self.late = late.or(self.late);
         self.rate.note(now);
     }
 
+    pub(crate) fn transport(&self) -> Option<TransportKind> {
+        self.state.as_ref().and_then(State::transport)
+    }
+
+    /// How long the first frame took over this transport, the last time that one came.
+    pub(crate) fn first_frame(&self, transport: TransportKind) -> Option<Duration> {
+        self.first_frames.get(&transport).copied()
+    }
+
     /// `unix` is the time of day.
-    pub(super) fn text(&mut self, unix: Duration, now: Instant) -> String {
+    pub(crate) fn text(&self, unix: Duration, now: Instant) -> String {
         let mut parts = Vec::new();
         match &self.state {
             None | Some(State::Connecting { .. } | State::Disconnected { reason: None, .. }) => {
