@@ -53,6 +53,7 @@ async fn show(stage: &Stage, mut terminal: DefaultTerminal) -> Result<String> {
     let mut tracking = pin!(client.track(CHANNEL, "in front of this screen"));
     let mut is_tracked = false;
     let mut model = Model::new(stage.hop_url(), Instant::now());
+    let mut networks = 0;
     let mut keys = EventStream::new();
     let mut ending = pin!(ending::asked());
     let mut frames = interval(FRAME);
@@ -72,6 +73,10 @@ async fn show(stage: &Stage, mut terminal: DefaultTerminal) -> Result<String> {
                     match model.press(key.code, now) {
                         None => {}
                         Some(Order::Cut) => stage.hop.cut(),
+                        Some(Order::Roam) => {
+                            networks += 1;
+                            client.network_changed(Some(format!("network {networks}")));
+                        }
                         Some(Order::Set { plan, cuts }) => {
                             stage.hop.set(plan);
                             if cuts {

@@ -20,10 +20,14 @@ pub(super) enum Target {
     WebSockets,
 }
 
-/// What the hop is to do.
+/// What is to be done.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Order {
+    /// The hop resets all connections.
     Cut,
+    /// The client is told that the network is another one.
+    Roam,
+    /// The hop has another plan.
     Set {
         plan: Plan,
         /// Whether live connections are cut, because the fault cannot meet them otherwise.
@@ -35,6 +39,7 @@ impl Controls {
     pub(super) fn press(&mut self, key: char) -> Option<Order> {
         match key {
             CUT => return Some(Order::Cut),
+            ROAM => return Some(Order::Roam),
             TARGET => {
                 self.target = self.target.next();
                 return None;
@@ -73,7 +78,8 @@ impl Controls {
         }
         legend.push(("l", slow, plan.latency != Latency::default()));
         legend.push(("x", "cut all now".into(), false));
-        legend.push(("Tab", "for whom".into(), false));
+        legend.push(("n", "other network".into(), false));
+        legend.push(("Tab", "other target".into(), false));
         legend.push(("q", "quit".into(), false));
 
         legend
@@ -166,6 +172,7 @@ const KEYS: &str = "123456789abcde";
 const WELL: char = '0';
 const SLOW: char = 'l';
 const CUT: char = 'x';
+const ROAM: char = 'n';
 pub(super) const TARGET: char = '\t';
 const LATENCY: Latency = Latency {
     one_way: Duration::from_millis(100),

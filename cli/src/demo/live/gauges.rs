@@ -10,9 +10,9 @@ pub(super) struct Gauge {
     unit: &'static str,
     key: &'static str,
     scale: Scale,
-    latest: Option<f64>,
-    /// One a sample; `None` where nothing came.
-    samples: VecDeque<Option<f64>>,
+    latest: Option<u64>,
+    /// In tenths; `None` where nothing came.
+    samples: VecDeque<Option<u64>>,
     is_fresh: bool,
 }
 
@@ -21,7 +21,7 @@ enum Scale {
     /// From the least of the samples to the most.
     Between,
     /// From zero to this.
-    To(f64),
+    To(u64),
     /// From zero to the most of the samples.
     ToMost,
 }
@@ -39,7 +39,7 @@ impl Gauge {
         };
 
         [
-            gauge("cpu", "cpu", " %", Scale::To(100.0)),
+            gauge("cpu", "cpu", " %", Scale::To(1_000)),
             gauge("memory", "memory_mib", " MiB", Scale::Between),
             gauge("received", "received_kib_s", " KiB/s", Scale::ToMost),
             gauge("sent", "sent_kib_s", " KiB/s", Scale::ToMost),
@@ -49,7 +49,8 @@ impl Gauge {
 
     pub(super) fn take(&mut self, figures: &Value) {
         if let Some(value) = figures[self.key].as_f64() {
-            self.latest = Some(value);
+            // Saturates where it does not fit.
+            self.latest = Some((value * 10.0).round() as u64);
             self.is_fresh = true;
         }
     }
@@ -65,34 +66,34 @@ impl Gauge {
     }
 
     pub(super) fn text(&self) -> String {
-        self.latest
-            .map_or_else(|| "-".into(), |value| format!("{value}{}", self.unit))
+        let Some(tenths) = self.latest else {
+            return "-".into();
+        };
+        let (whole, rest) = (tenths / 10, tenths % 10);
+        match self.scale {
+            Scale::To(_) => format!("{whole}.{rest}{}", self.unit),
+            Scale::Between | Scale::ToMost => format!("{whole}{}", self.unit),
+        }
     }
 
-    /// The last `count` samples as heights from 1 to [`Gauge::HEIGHT`].
-    pub(super) fn bars(&self, count: usize) -> Vec<Option<u64>> {
+    /// The last `count` samples as heights from 1 to `most`.
+    pub(super) fn bars(&self, count: usize, most: u64) -> Vec<Option<u64>> {
         let shown = self.samples.len().min(count);
         let samples = || self.samples.range(self.samples.len() - shown..);
-        let least = samples().flatten().copied().fold(f64::INFINITY, f64::min);
-        let most = samples().flatten().copied().fold(0.0, f64::max);
+        let highest = samples().flatten().copied().max();
+        let lowest = samples().flatten().copied().min();
         let (from, to) = match self.scale {
-            Scale::Between => (least, most),
-            Scale::To(most) => (0.0, most),
-            Scale::ToMost => (0.0, most),
+            Scale::Between => (lowest, highest),
+            Scale::To(most) => (Some(0), Some(most)),
+            Scale::ToMost => (Some(0), highest),
         };
+        let from = from.unwrap_or(0);
+        let range = to.unwrap_or(0).saturating_sub(from).max(1);
 
         samples()
-            .map(|sample| {
-                let share = (((*sample)? - from) / (to - from)).clamp(0.0, 1.0);
-                let heights = [1, 2, 3, 4, 5, 6, 7, Self::HEIGHT];
-                // No spread at all: NaN, which is counted as nothing.
-                let above = heights.iter().filter(|step| share * 8.0 >= **step as f64);
-                Some(u64::try_from(above.count()).unwrap_or(0).max(1))
-            })
+            .map(|sample| Some(((*sample)?.saturating_sub(from) * most / range).clamp(1, most)))
             .collect()
     }
-
-    pub(super) const HEIGHT: u64 = 8;
 }
 
 /// More than any screen is wide.
@@ -112,8 +113,8 @@ mod tests {
             cpu.sample();
         }
 
-        assert_eq!(cpu.bars(9), [Some(1), Some(4), None, Some(8)]);
-        assert_eq!(cpu.bars(2), [None, Some(8)]);
+        assert_eq!(cpu.bars(9, 8), [Some(1), Some(4), None, Some(8)]);
+        assert_eq!(cpu.bars(2, 8), [None, Some(8)]);
     }
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
             memory.sample();
         }
 
-        assert_eq!(memory.bars(2), [Some(1), Some(1)]);
+        assert_eq!(memory.bars(2, 16), [Some(1), Some(1)]);
         assert_eq!(memory.text(), "900 MiB");
     }
 }

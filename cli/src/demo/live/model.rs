@@ -116,6 +116,7 @@ impl Model {
         let order = self.controls.press(key)?;
         let text = match &order {
             Order::Cut => "you cut all connections".into(),
+            Order::Roam => "you moved to another network".into(),
             Order::Set { plan, .. } if *plan == downlink_hop::Plan::default() => {
                 "you let all pass".into()
             }

@@ -94,7 +94,7 @@ impl<'a> Legend<'a> {
             hostile(plan.http),
             Span::raw(slow),
             Span::styled(
-                format!(" \u{b7} keys for {} ", self.controls.target.name()),
+                format!(" \u{b7} keys hit {} ", self.controls.target.name()),
                 KEY,
             ),
         ])

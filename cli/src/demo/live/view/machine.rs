@@ -14,17 +14,22 @@ use crate::{
 };
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let gauges = u16::try_from(model.gauges.len()).unwrap_or(u16::MAX);
+    let height = bar_height(area.height);
     let [machine, members] =
-        Layout::vertical([Constraint::Length(gauges + 2), Constraint::Fill(1)]).areas(area);
+        Layout::vertical([Constraint::Length(5 * height + 2), Constraint::Fill(1)]).areas(area);
 
-    draw_gauges(frame, machine, &model.gauges);
+    draw_gauges(frame, machine, &model.gauges, height);
     draw_members(frame, members, model);
 }
 
-fn draw_gauges(frame: &mut Frame<'_>, area: Rect, gauges: &[Gauge; 5]) {
+/// Where there is room, bars are higher; the members have the rest.
+fn bar_height(rows: u16) -> u16 {
+    (rows.saturating_sub(12) / 5).clamp(1, 4)
+}
+
+fn draw_gauges(frame: &mut Frame<'_>, area: Rect, gauges: &[Gauge; 5], height: u16) {
     let block = framed(" this machine ");
-    let rows = Layout::vertical([Constraint::Length(1); 5]).areas::<5>(block.inner(area));
+    let rows = Layout::vertical([Constraint::Length(height); 5]).areas::<5>(block.inner(area));
     frame.render_widget(block, area);
 
     for (gauge, row) in gauges.iter().zip(rows) {
@@ -34,7 +39,8 @@ fn draw_gauges(frame: &mut Frame<'_>, area: Rect, gauges: &[Gauge; 5]) {
             Constraint::Fill(1),
         ])
         .areas(row);
-        let samples = gauge.bars(usize::from(bars.width));
+        let levels = u64::from(height) * 8;
+        let samples = gauge.bars(usize::from(bars.width), levels);
         // The newest is at the right.
         let [_, bars] = Layout::horizontal([
             Constraint::Fill(1),
@@ -47,7 +53,7 @@ fn draw_gauges(frame: &mut Frame<'_>, area: Rect, gauges: &[Gauge; 5]) {
         frame.render_widget(
             Sparkline::default()
                 .data(samples.into_iter().map(SparklineBar::from))
-                .max(Gauge::HEIGHT)
+                .max(levels)
                 .absent_value_symbol("·")
                 .absent_value_style(FAINT)
                 .style(KEY),

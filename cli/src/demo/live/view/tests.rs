@@ -27,8 +27,7 @@ fn everything_is_seen_on_a_usual_terminal() {
         "on a phone",
         "transports",
         "long-poll",
-        "░×",
-        "██",
+        "███",
         "moved from sse to websocket",
         "HTTP all is well",
         "0 all is well",
@@ -75,7 +74,7 @@ fn a_hostile_hop_is_seen() {
     for text in [
         "● disconnected · trying again in 1.5 s",
         "WebSockets swallowed, HTTP refused (403)",
-        "keys for HTTP",
+        "keys hit HTTP",
         "you set WebSockets: swallowed",
         "disconnected: nothing was heard",
     ] {
@@ -147,7 +146,7 @@ fn in_full_swing() -> Model {
                 gauge.take(&json!({
                     "cpu": 12.5,
                     "memory_mib": 1234,
-                    "received_kib_s": 40.0 + 30.0 * f64::sin(n / 4.0),
+                    "received_kib_s": f64::round(40.0 + 30.0 * f64::sin(n / 4.0)),
                     "sent_kib_s": 7,
                     "processes": 96 + index,
                 }));
