@@ -118,11 +118,10 @@ async fn show(stage: &Stage, mut terminal: DefaultTerminal) -> Result<String> {
 }
 
 fn quits(key: KeyEvent) -> bool {
-    match key.code {
-        KeyCode::Esc | KeyCode::Char('q') => true,
-        KeyCode::Char('c') => key.modifiers.contains(KeyModifiers::CONTROL),
-        _ => false,
-    }
+    let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+
+    matches!(key.code, KeyCode::Esc | KeyCode::Char('q'))
+        || (is_control && key.code == KeyCode::Char('c'))
 }
 
 fn unix() -> Duration {

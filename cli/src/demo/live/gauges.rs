@@ -13,7 +13,8 @@ pub(super) struct Gauge {
     latest: Option<u64>,
     /// In tenths; `None` where nothing came.
     samples: VecDeque<Option<u64>>,
-    is_fresh: bool,
+    /// So many samples ago.
+    age: usize,
 }
 
 /// What a bar's height means.
@@ -35,7 +36,7 @@ impl Gauge {
             scale,
             latest: None,
             samples: VecDeque::new(),
-            is_fresh: false,
+            age: 0,
         };
 
         [
@@ -51,7 +52,7 @@ impl Gauge {
         if let Some(value) = figures[self.key].as_f64() {
             // Saturates where it does not fit.
             self.latest = Some((value * 10.0).round() as u64);
-            self.is_fresh = true;
+            self.age = 0;
         }
     }
 
@@ -61,8 +62,8 @@ impl Gauge {
             self.samples.pop_front();
         }
         self.samples
-            .push_back(self.latest.filter(|_| self.is_fresh));
-        self.is_fresh = false;
+            .push_back(self.latest.filter(|_| self.age < FRESH));
+        self.age += 1;
     }
 
     pub(super) fn text(&self) -> String {
@@ -96,6 +97,8 @@ impl Gauge {
     }
 }
 
+/// What a poll brings is good until the next one.
+const FRESH: usize = 3;
 /// More than any screen is wide.
 const KEPT: usize = 600;
 
@@ -108,12 +111,21 @@ mod tests {
     #[test]
     fn silence_is_a_hole_in_the_bars() {
         let [mut cpu, ..] = Gauge::all();
-        for figure in [json!(0), json!(50), json!(null), json!(100)] {
+        let silent = json!(null);
+        for figure in [
+            json!(0),
+            json!(50),
+            silent.clone(),
+            silent.clone(),
+            silent,
+            json!(100),
+        ] {
             cpu.take(&json!({ "cpu": figure }));
             cpu.sample();
         }
 
-        assert_eq!(cpu.bars(9, 8), [Some(1), Some(4), None, Some(8)]);
+        let held = Some(4);
+        assert_eq!(cpu.bars(9, 8), [Some(1), held, held, held, None, Some(8)]);
         assert_eq!(cpu.bars(2, 8), [None, Some(8)]);
     }
 

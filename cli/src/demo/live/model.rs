@@ -108,10 +108,10 @@ impl Model {
     }
 
     pub(super) fn press(&mut self, key: KeyCode, now: Instant) -> Option<Order> {
-        let key = match key {
-            KeyCode::Char(key) => key.to_ascii_lowercase(),
-            KeyCode::Tab => TARGET,
-            _ => return None,
+        let key = if key == KeyCode::Tab {
+            TARGET
+        } else {
+            key.as_char()?.to_ascii_lowercase()
         };
         let order = self.controls.press(key)?;
         let text = match &order {
