@@ -25,6 +25,7 @@ fn keys_make_the_hop_hostile_and_the_client_gets_through() {
         "{text}"
     );
     assert!(!text.contains("the hop"), "{text}");
+    assert!(terminal.shows_cursor());
 }
 
 #[test]

@@ -75,6 +75,10 @@ impl Terminal {
         self.screen.lock().unwrap().parser.screen().contents()
     }
 
+    pub(crate) fn shows_cursor(&self) -> bool {
+        !self.screen.lock().unwrap().parser.screen().hide_cursor()
+    }
+
     /// All that was ever written to it.
     pub(crate) fn raw(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().unwrap().raw).into_owned()
