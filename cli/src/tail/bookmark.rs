@@ -72,7 +72,7 @@ impl Bookmark {
         let mut text = serde_json::to_string_pretty(&self.positions)?;
         text.push('\n');
         let mut beside = OsString::from(&self.path);
-        beside.push(format!(".{}.new", std::process::id()));
+        beside.push(".new");
 
         fs::write(&beside, text)
             .and_then(|()| fs::rename(&beside, &self.path))

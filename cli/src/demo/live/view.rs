@@ -84,7 +84,7 @@ fn framed(title: impl Into<Line<'static>>) -> Block<'static> {
         .title(title.into().style(STRONG))
 }
 
-const LEAST_WIDTH: u16 = 72;
+const LEAST_WIDTH: u16 = 78;
 const LEAST_HEIGHT: u16 = 22;
 
 const GOOD: Style = Style::new().fg(Color::Green);

@@ -3,7 +3,7 @@
 use downlink_hop::Latency;
 use ratatui::{
     Frame,
-    layout::Rect,
+    layout::{Alignment, Rect},
     style::Modifier,
     text::{Line, Span},
     widgets::Paragraph,
@@ -68,7 +68,10 @@ impl<'a> Legend<'a> {
             })
             .collect();
 
-        frame.render_widget(Paragraph::new(lines).block(framed(self.title())), area);
+        let target = Line::styled(format!(" keys hit {} ", self.controls.target.name()), KEY);
+        let block = framed(self.title()).title_bottom(target.alignment(Alignment::Right));
+
+        frame.render_widget(Paragraph::new(lines).block(block), area);
     }
 
     fn title(&self) -> Line<'static> {
@@ -93,10 +96,7 @@ impl<'a> Legend<'a> {
             Span::raw(", HTTP "),
             hostile(plan.http),
             Span::raw(slow),
-            Span::styled(
-                format!(" \u{b7} keys hit {} ", self.controls.target.name()),
-                KEY,
-            ),
+            Span::raw(" "),
         ])
     }
 }

@@ -91,7 +91,7 @@ fn no_size_is_too_small() {
 
     let small = screen(&model, 20, 5);
     assert!(small.contains("make it larger"), "{small}");
-    let just = screen(&model, 72, 22);
+    let just = screen(&model, 78, 22);
     assert!(
         just.contains("q quit") && just.contains("moved from sse"),
         "{just}"
