@@ -110,3 +110,42 @@ pub(super) fn in_short(reason: &Reason) -> String {
 
 /// More than any screen is high.
 const KEPT: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_on_end_is_one_entry() {
+        let mut log = Log::default();
+        for (seconds, text) in [(1, "cut"), (2, "cut"), (3, "well"), (4, "cut")] {
+            log.note(Duration::from_secs(seconds), Tone::Bad, text.into());
+        }
+
+        let entries: Vec<_> = log
+            .entries
+            .iter()
+            .map(|entry| (entry.at.as_secs(), &*entry.text, entry.times))
+            .collect();
+        assert_eq!(entries, [(2, "cut", 2), (3, "well", 1), (4, "cut", 1)]);
+    }
+
+    #[test]
+    fn a_move_is_told_from_a_connection() {
+        let mut log = Log::default();
+        let transport = TransportKind::Sse;
+        for before in [None, Some(TransportKind::Poll), Some(transport)] {
+            log.state(Duration::ZERO, before, &State::Connected { transport });
+        }
+
+        let texts: Vec<_> = log.entries.iter().map(|entry| &*entry.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "connected over sse",
+                "moved from poll to sse",
+                "connected over sse"
+            ]
+        );
+    }
+}

@@ -160,3 +160,26 @@ impl Tally {
         self.lost == 0 && self.doubled == 0 && self.gaps == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_or_doubled_is_counted() {
+        let mut tally = Tally::default();
+        for number in [5, 6, 7] {
+            tally.count(number);
+        }
+        assert!(tally.is_well());
+
+        for number in [7, 10, 11] {
+            tally.count(number);
+        }
+
+        assert_eq!(
+            tally.text(),
+            "6 events \u{b7} 2 lost \u{b7} 1 doubled \u{b7} 0 gaps"
+        );
+    }
+}
