@@ -357,6 +357,23 @@ fn on_a_fallback_it_is_a_post_which_renews_the_lease_in_time() {
 }
 
 #[test]
+fn a_lost_post_says_it_again() {
+    let (mut scene, stream) = on_sse();
+    scene.track(1, "room", "x");
+    let post = scene.posts()[0];
+    scene.cut(post);
+
+    let [post] = scene.posts()[..] else {
+        panic!("{:?}", scene.posts())
+    };
+    assert!(scene.body(post).ends_with("\ntrack 1 room :x\n"));
+    scene.say(post, &format!("{WELCOME}ack 1\n"));
+    scene.end(post);
+    assert_eq!(scene.tracked(), ["1"]);
+    assert_eq!(scene.all_running(), [stream]);
+}
+
+#[test]
 fn a_server_that_said_it_knows_of_no_presence_is_not_waited_for() {
     let mut scene = Scene::only_by(TransportKind::WebSocket);
     scene.subscribe(1, "room", Start::Now);
