@@ -1,7 +1,7 @@
 //! `downlink conformance`: checks any server against `docs/protocol.md`.
 
 mod errors;
-mod frame;
+pub(crate) mod frame;
 mod http;
 mod presence;
 mod probe;

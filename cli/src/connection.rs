@@ -14,20 +14,20 @@ use downlink::{
 use tokio::process::Command;
 
 /// How the server is reached.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Connection {
     /// The server, for example https://example.org/downlink
-    url: String,
+    pub(crate) url: String,
     /// What the server speaks, and its options (docs/servers.md): bayeux, downlink, nchan, phoenix, socket.io, or as in
     /// nchan,poll=URL,publish=URL
     #[arg(long, default_value = "downlink", value_parser = protocol::by_name)]
-    protocol: Arc<dyn Protocol>,
+    pub(crate) protocol: Arc<dyn Protocol>,
     /// Use only these
     #[arg(long, value_delimiter = ',', value_parser = transports())]
-    transport: Vec<TransportKind>,
+    pub(crate) transport: Vec<TransportKind>,
     /// Send this header with each request, as "Name: value"
     #[arg(long = "header", value_name = "HEADER", value_parser = header)]
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Who this is, for the server; better in the environment, where other users of the machine do not see it
     #[arg(
         long,
@@ -41,10 +41,27 @@ pub(crate) struct Connection {
     token_command: Option<String>,
     /// Trust this certificate authority, a file in PEM
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl Connection {
+    /// Asks for the token once, for all that is made of this.
+    pub(crate) async fn with_token(mut self) -> io::Result<Self> {
+        if let Some(command) = self.token_command.take() {
+            self.token = ask(command).await?;
+        }
+
+        Ok(self)
+    }
+
+    pub(crate) fn speaks_downlink(&self) -> bool {
+        format!("{:?}", self.protocol) == "Downlink"
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref().map(str::trim)
+    }
+
     pub(crate) fn builder(self) -> Result<Builder> {
         let mut builder = Client::builder(self.url).protocol(self.protocol);
         if !self.transport.is_empty() {

@@ -8,6 +8,7 @@ mod completions;
 mod conformance;
 mod connection;
 mod demo;
+mod doctor;
 mod ending;
 mod man;
 mod presence;
@@ -40,6 +41,7 @@ enum Verb {
     Completions(completions::Completions),
     Conformance(conformance::Conformance),
     Demo(demo::Demo),
+    Doctor(Box<doctor::Doctor>),
     Man(man::Man),
     Presence(presence::Presence),
     Publish(publish::Publish),
@@ -67,6 +69,7 @@ async fn main() -> ExitCode {
         Verb::Completions(completions) => completions.run(),
         Verb::Conformance(conformance) => conformance.run().await,
         Verb::Demo(demo) => demo.run().await,
+        Verb::Doctor(doctor) => doctor.run().await,
         Verb::Man(man) => man.run(),
         Verb::Presence(presence) => presence.run().await,
         Verb::Publish(publish) => publish.run().await,

@@ -36,6 +36,7 @@ fn each_command_has_a_page() {
         "completions",
         "conformance",
         "demo",
+        "doctor",
         "man",
         "presence",
         "publish",

@@ -2,15 +2,15 @@
 
 /// A frame.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
-    pub(super) verb: String,
-    pub(super) words: Vec<String>,
+pub(crate) struct Frame {
+    pub(crate) verb: String,
+    pub(crate) words: Vec<String>,
     fields: Vec<(String, String)>,
-    pub(super) data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
 }
 
 impl Frame {
-    pub(super) fn field(&self, key: &str) -> Option<&str> {
+    pub(crate) fn field(&self, key: &str) -> Option<&str> {
         self.fields
             .iter()
             .find(|(name, _)| name == key)
@@ -18,18 +18,18 @@ impl Frame {
     }
 
     /// Whether it is `verb` about subscription `number`.
-    pub(super) fn is(&self, verb: &str, number: &str) -> bool {
+    pub(crate) fn is(&self, verb: &str, number: &str) -> bool {
         self.verb == verb && self.words.first().is_some_and(|word| word == number)
     }
 
     /// The event's number in its log.
-    pub(super) fn seq(&self) -> Option<u64> {
+    pub(crate) fn seq(&self) -> Option<u64> {
         self.words.get(1)?.parse().ok()
     }
 }
 
 /// Takes the whole frames off the front of `bytes`.
-pub(super) fn take(bytes: &mut Vec<u8>) -> Vec<Frame> {
+pub(crate) fn take(bytes: &mut Vec<u8>) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some(end) = bytes[at..].iter().position(|byte| *byte == b'\n') {

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use downlink_hop::Options;
+use downlink_hop::{Options, Plan};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -188,6 +188,10 @@ impl Hop {
 
     pub(crate) fn cut(&self) {
         self.hop.cut();
+    }
+
+    pub(crate) fn set(&self, plan: Plan) {
+        self.hop.set(plan);
     }
 }
 

@@ -1,0 +1,121 @@
+//! What was found.
+
+use std::{process::ExitCode, time::Duration};
+
+use downlink::TransportKind;
+
+use super::{fault::Fault, idle::Idle, path::Way, probe::Speech, trial::Race};
+
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) url: String,
+    pub(super) way: Way,
+    /// Why there is no way at all.
+    pub(super) way_fault: Option<Fault>,
+    pub(super) speech: Option<Speech>,
+    /// Who answers if it is not Downlink, where that is told.
+    pub(super) stranger: Option<&'static str>,
+    pub(super) checks: Vec<Check>,
+    pub(super) race: Option<Result<Race, Fault>>,
+    pub(super) idle: Vec<(&'static str, Idle)>,
+    /// What else there is to know.
+    pub(super) notes: Vec<String>,
+}
+
+/// What became of one transport.
+pub(super) struct Check {
+    pub(super) transport: TransportKind,
+    pub(super) fault: Option<Fault>,
+    pub(super) head: Option<Duration>,
+    pub(super) first_frame: Option<Duration>,
+    pub(super) welcome: Option<Duration>,
+    /// How long the client took alone on it.
+    pub(super) connected: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    Well,
+    Hindered,
+    Nothing,
+}
+
+impl Report {
+    pub(super) fn hindered(&self) -> impl Iterator<Item = (TransportKind, &Fault)> {
+        self.checks.iter().filter_map(|check| {
+            let fault = check.fault.as_ref().filter(|fault| fault.hinders())?;
+            Some((check.transport, fault))
+        })
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        let connects = matches!(self.race, Some(Ok(_)))
+            || self.checks.iter().any(|check| check.fault.is_none());
+        if !connects || self.way_fault.is_some() {
+            Verdict::Nothing
+        } else if self.hindered().next().is_some()
+            || self.idle.iter().any(|(_, idle)| idle.is_bad())
+            || !matches!(self.race, Some(Ok(_)))
+        {
+            Verdict::Hindered
+        } else {
+            Verdict::Well
+        }
+    }
+
+    /// A transport that the server does not claim cannot be missing.
+    pub(super) fn excuse_what_is_not_offered(&mut self) {
+        let Some(has) = self.speech.as_ref().and_then(|speech| speech.has.as_ref()) else {
+            return;
+        };
+        for check in &mut self.checks {
+            let is_claimed = match check.transport {
+                TransportKind::LongPoll | TransportKind::Poll => true,
+                TransportKind::Sse | TransportKind::Stream | TransportKind::WebSocket => {
+                    has.iter().any(|claim| claim == check.transport.name())
+                }
+            };
+            if !is_claimed && check.fault.is_some() {
+                check.fault = Some(Fault::NotOffered);
+            }
+        }
+    }
+
+    /// What the server says is called slow, and what the way does is not held against it.
+    pub(super) fn slowness(&self) -> Option<String> {
+        let working = self.checks.iter().filter(|check| check.fault.is_none());
+        let first = working
+            .clone()
+            .filter_map(|check| check.first_frame)
+            .min()?;
+        let welcome = working.filter_map(|check| check.welcome).min();
+        let welcome = welcome.map(|welcome| welcome.saturating_sub(first));
+        if first > SLOW {
+            return Some("the way or the server is slow, and not broken".into());
+        }
+
+        (welcome.is_none_or(|welcome| welcome > SLOW)).then(|| {
+            "the server is slow to accept, and not broken: it says hi and beats meanwhile".into()
+        })
+    }
+}
+
+impl Verdict {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Well => "all is well",
+            Self::Hindered => "hindered, and it connects",
+            Self::Nothing => "nothing gets through",
+        }
+    }
+
+    pub(super) fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Well => 0,
+            Self::Hindered => 1,
+            Self::Nothing => 2,
+        })
+    }
+}
+
+const SLOW: Duration = Duration::from_secs(1);
