@@ -286,7 +286,8 @@ fn examine(url: &str, options: &[&str]) -> (Value, Option<i32>) {
 fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     let mut checks = report["checks"].as_array().unwrap().iter();
 
-    checks.find(|check| check["check"] == name).unwrap()
+    let found = checks.find(|check| check["check"] == name);
+    found.unwrap_or_else(|| panic!("{report}"))
 }
 
 fn faults(report: &Value) -> usize {

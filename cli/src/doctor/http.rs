@@ -87,6 +87,11 @@ impl Exchange {
         }
     }
 
+    /// What carries on once it is upgraded, and what is read already.
+    pub(super) fn into_parts(self) -> (Box<dyn Duplex>, Vec<u8>) {
+        (self.stream, self.raw)
+    }
+
     /// Waits whether the connection ends before this.
     pub(super) async fn closes_before(&mut self, end: Instant) -> bool {
         read(&mut self.stream, &mut self.raw, end).await == Some(false)
@@ -174,6 +179,16 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
+    /// What a status means that is not the protocol's.
+    pub(super) fn refusal(&self) -> Fault {
+        match self.header("location") {
+            Some(location) if (300..400).contains(&self.status) => {
+                Fault::Redirected(location.into())
+            }
+            Some(_) | None => Fault::Refused(self.status),
+        }
+    }
+
     fn framing(&self) -> Framing {
         let coding = self.header("transfer-encoding").unwrap_or_default();
         let length = self.header("content-length");
@@ -211,7 +226,11 @@ fn request(target: &Target, method: &str, headers: &[(&str, &str)], body: &str) 
     for (name, value) in headers.iter().copied().chain(own) {
         let _never_fails = write!(text, "{name}: {value}\r\n");
     }
-    let _never_fails = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
+    if method == "POST" {
+        let _never_fails = write!(text, "Content-Length: {}\r\n", body.len());
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
 
     text
 }

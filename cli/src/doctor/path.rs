@@ -98,6 +98,12 @@ impl Target {
                     way.tls = self.tls.as_ref().map(|_| started.elapsed());
                     return Ok(());
                 }
+                // It is there; what it does to requests is for the probes to see.
+                Err(Fault::Reset) => {
+                    way.address = Some(address);
+                    self.addresses = vec![address];
+                    return Ok(());
+                }
                 Err(why) => fault = why,
             }
         }
@@ -121,6 +127,7 @@ impl Target {
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 Err(Fault::Unreachable(Unreachable::Refused))
             }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Err(Fault::Reset),
             Ok(Err(_)) | Err(_) => Err(Fault::Unreachable(Unreachable::Silent)),
         }
     }

@@ -105,8 +105,12 @@ async fn websocket(target: &Target) -> Sighting {
             .await;
     }
     let mut sighting = Sighting::of(&log, head, None);
-    if sighting.fault == Some(Fault::MuteFromHead) && socket.releases().await {
-        sighting.fault = Some(Fault::HeldBack(None));
+    if sighting.fault == Some(Fault::MuteFromHead) {
+        if !socket.is_understood {
+            sighting.fault = Some(Fault::Foreign(None));
+        } else if socket.releases().await {
+            sighting.fault = Some(Fault::HeldBack(None));
+        }
     }
 
     sighting
@@ -172,12 +176,11 @@ pub(super) async fn ask(target: &Target, is_sse: bool, body: &str) -> Result<Exc
         ("Accept", accept),
     ];
     let exchange = Exchange::open(target, "POST", &headers, body).await?;
-    let head = &exchange.head;
-    match (head.status, head.header("location")) {
-        (200, _) => Ok(exchange),
-        (300..400, Some(location)) => Err(Fault::Redirected(location.into())),
-        (status, _) => Err(Fault::Refused(status)),
+    if exchange.head.status != 200 {
+        return Err(exchange.head.refusal());
     }
+
+    Ok(exchange)
 }
 
 impl Carrier for Exchange {

@@ -6,64 +6,69 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant as Deadline, timeout, timeout_at};
 use tokio_tungstenite::{
-    WebSocketStream, client_async,
+    WebSocketStream,
     tungstenite::{
         Error, Message,
-        client::IntoClientRequest,
         error::ProtocolError,
-        http::{HeaderName, HeaderValue, Response},
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::Role,
     },
 };
 
 use super::{
     fault::Fault,
+    http::Exchange,
     listen::{Carrier, Heard},
     path::{Duplex, Target},
 };
 
-pub(super) struct Socket(WebSocketStream<Box<dyn Duplex>>);
+pub(super) struct Socket {
+    stream: WebSocketStream<Box<dyn Duplex>>,
+    /// Whether the other end chose the protocol.
+    pub(super) is_understood: bool,
+}
 
 impl Socket {
     /// Asks for an upgrade that offers these frames.
+    ///
+    /// By hand, because what comes behind a bad upgrade tells who is to blame for it.
     pub(super) async fn open(target: &Target, frames: &str) -> Result<Self, Fault> {
-        let mut url = target.url.clone();
-        let scheme = if matches!(url.scheme(), "https" | "wss") {
-            "wss"
-        } else {
-            "ws"
-        };
-        let _is_valid = url.set_scheme(scheme);
-        let request = url.as_str().into_client_request();
-        let mut request = request.map_err(|_| Fault::Garbage)?;
-        let mut protocols = String::from("downlink.v1, dl.");
+        let key = generate_key();
+        let mut protocols = format!("{PROTOCOL}, dl.");
         URL_SAFE_NO_PAD.encode_string(frames, &mut protocols);
-        let own = target
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in own.chain([("sec-websocket-protocol", protocols.as_str())]) {
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(name.as_bytes()),
-                HeaderValue::from_str(value),
-            ) {
-                request.headers_mut().insert(name, value);
-            }
+        let headers = [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", key.as_str()),
+            ("Sec-WebSocket-Protocol", protocols.as_str()),
+        ];
+        let exchange = Exchange::open(target, "GET", &headers, "").await?;
+        let head = &exchange.head;
+        if head.status != 101 {
+            return Err(head.refusal());
         }
-        let stream = target.dial().await?;
-        match timeout(target.patience, client_async(request, stream)).await {
-            Ok(Ok((stream, _))) => Ok(Self(stream)),
-            Ok(Err(error)) => Err(refusal(error)),
-            Err(_) => Err(Fault::Swallowed),
+        let accept = head.header("sec-websocket-accept");
+        if accept != Some(&derive_accept_key(key.as_bytes())) {
+            return Err(Fault::Garbage);
         }
+        let is_understood = head.header("sec-websocket-protocol") == Some(PROTOCOL);
+        let (stream, raw) = exchange.into_parts();
+        let stream = WebSocketStream::from_partially_read(stream, raw, Role::Client, None).await;
+
+        Ok(Self {
+            stream,
+            is_understood,
+        })
     }
 
     pub(super) async fn send(&mut self, frames: &str) {
-        let _is_noticed_by_reading = self.0.send(Message::text(frames)).await;
+        let _is_noticed_by_reading = self.stream.send(Message::text(frames)).await;
     }
 
     /// Says that it is over, and whether frames come now that did not come before.
     pub(super) async fn releases(&mut self) -> bool {
-        let closing = timeout(RELEASE, self.0.close(None)).await;
+        let closing = timeout(RELEASE, self.stream.close(None)).await;
         if closing.is_err() {
             return false;
         }
@@ -75,7 +80,7 @@ impl Socket {
 impl Carrier for Socket {
     async fn next(&mut self, end: Instant) -> Heard {
         loop {
-            let next = timeout_at(Deadline::from_std(end), self.0.next()).await;
+            let next = timeout_at(Deadline::from_std(end), self.stream.next()).await;
             match next {
                 Err(_) => return Heard::Silence,
                 Ok(Some(Ok(message @ (Message::Binary(_) | Message::Text(_))))) => {
@@ -96,26 +101,6 @@ impl Carrier for Socket {
     }
 }
 
-fn refusal(error: Error) -> Fault {
-    match error {
-        Error::Http(response) => status(&response),
-        Error::Io(_) | Error::ConnectionClosed => Fault::Reset,
-        Error::Protocol(
-            ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake,
-        ) => Fault::Reset,
-        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => Fault::Foreign(None),
-        _ => Fault::Garbage,
-    }
-}
-
-fn status<T>(response: &Response<T>) -> Fault {
-    let status = response.status();
-    let location = response.headers().get("location");
-    match location.and_then(|location| location.to_str().ok()) {
-        Some(location) if status.is_redirection() => Fault::Redirected(location.into()),
-        Some(_) | None => Fault::Refused(status.as_u16()),
-    }
-}
-
 /// What was held back comes at once.
 const RELEASE: Duration = Duration::from_secs(1);
+const PROTOCOL: &str = "downlink.v1";
