@@ -9,6 +9,7 @@ mod listen;
 mod path;
 mod print;
 mod probe;
+mod proxy;
 mod report;
 mod socket;
 mod stranger;
@@ -85,12 +86,21 @@ impl Doctor {
         progress.set_message("looking for the server");
         let mut way = Way::default();
         let way_fault = target.survey(&mut way).await.err();
+        let proxy = proxy::named_by(&target.url);
+        let sees_it_all = proxy.is_none() && self.connection.speaks_downlink();
         let mut report = Report {
             url: target.shown(),
             way,
             way_fault,
             ..Report::default()
         };
+        if let Some(name) = proxy {
+            // The host may be out of reach but through it.
+            report.way_fault = None;
+            report.notes.push(format!(
+                "there is a proxy on the way ({name}): what is behind it is judged by the client alone"
+            ));
+        }
         if report.way_fault.is_some() {
             return report;
         }
@@ -106,7 +116,7 @@ impl Doctor {
             join_all(
                 transports
                     .iter()
-                    .map(|transport| self.check(target, *transport)),
+                    .map(|transport| self.check(target, *transport, sees_it_all)),
             ),
             trial::race(self.connection.clone(), channel, limit),
             stranger::ask(target),
@@ -125,7 +135,7 @@ impl Doctor {
 
         progress.set_message("measuring what is held back");
         measure(target, &mut report).await;
-        if let Some(seconds) = self.idle {
+        if let Some(seconds) = self.idle.filter(|_| sees_it_all) {
             progress.set_message(format!("watching idle connections for {seconds} s"));
             let time = Duration::from_secs(seconds);
             let (websocket, stream, kept) = join3(
@@ -149,17 +159,21 @@ impl Doctor {
         &self,
         target: &Target,
         transport: TransportKind,
+        by_hand: bool,
     ) -> (Check, Option<probe::Speech>) {
         let channel = self.channel.as_deref();
         let limit = listen::limit(target.patience);
         let by_client = trial::alone(self.connection.clone(), transport, channel, limit);
         let by_hand = async {
-            if self.connection.speaks_downlink() {
+            if by_hand {
                 probe::probe(target, transport).await
             } else {
                 probe::Sighting::default()
             }
         };
+        if self.connection.protocol.guarantees(transport).is_none() {
+            return (Check::not_offered(transport), None);
+        }
         let (seen, connected) = tokio::join!(by_hand, by_client);
         let fault = match (seen.fault, &connected) {
             // The client follows it.

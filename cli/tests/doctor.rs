@@ -3,11 +3,11 @@
 
 mod play;
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, thread, time::Duration};
 
 use downlink_hop::{Fault, Latency, Plan, Strike};
-use play::{Hop, Program, Wrong, downlink};
-use serde_json::Value;
+use play::{Holding, Hop, Program, Wrong, downlink, minimal_server};
+use serde_json::{Value, json};
 
 #[test]
 fn all_is_well() {
@@ -47,7 +47,7 @@ fn a_person_reads_it_too() {
 
 #[test]
 fn what_happens_to_websockets_is_named() {
-    for (fault, name) in [
+    let faults = [
         (Fault::Refuse(403), "refused"),
         (Fault::RefuseConnection, "reset"),
         (Fault::Truncate(Strike::BeforeHead), "reset"),
@@ -56,7 +56,9 @@ fn what_happens_to_websockets_is_named() {
         (Fault::MuteAfterFrame, "mute-from-first-frame"),
         (Fault::Buffer, "held-back"),
         (Fault::Garbage, "garbage"),
-    ] {
+    ];
+
+    at_once(faults, |(fault, name)| {
         let (_server, hop) = hindered(Plan {
             websocket: fault,
             ..Plan::default()
@@ -65,21 +67,23 @@ fn what_happens_to_websockets_is_named() {
         let (report, code) = examine(&hop.url, &["--timeout", "2000"]);
 
         assert_eq!(check(&report, "websocket")["fault"], name, "{report}");
-        assert_eq!(faults(&report), 1, "{report}");
+        assert_eq!(count_faults(&report), 1, "{report}");
         assert_eq!(report["verdict"], "hindered, and it connects");
         assert_eq!(code, Some(1));
-    }
+    });
 }
 
 #[test]
 fn what_happens_to_all_of_http_is_named() {
-    for (fault, name) in [
+    let faults = [
         (Fault::Refuse(403), "refused"),
         (Fault::RefuseConnection, "reset"),
         (Fault::Blackhole, "swallowed"),
         (Fault::MuteAfterHead, "mute-from-head"),
         (Fault::Garbage, "garbage"),
-    ] {
+    ];
+
+    at_once(faults, |(fault, name)| {
         let (_server, hop) = hindered(Plan {
             websocket: fault,
             http: fault,
@@ -93,7 +97,7 @@ fn what_happens_to_all_of_http_is_named() {
         }
         assert_eq!(report["verdict"], "nothing gets through");
         assert_eq!(code, Some(2));
-    }
+    });
 }
 
 #[test]
@@ -137,6 +141,35 @@ fn answers_that_fall_mute_are_told_from_answers_that_are_held_back() {
     let advice = report["advice"].to_string();
     assert!(advice.contains("X-Accel-Buffering"), "{report}");
     assert_eq!(code, Some(1));
+}
+
+#[test]
+fn the_size_of_a_buffer_is_measured() {
+    let (_server, url) = serve(&[]);
+    let hop = Holding::before(&url, 10_000);
+
+    let (report, code) = examine(&hop.url, &["--timeout", "2000"]);
+
+    for transport in ["sse", "stream"] {
+        let check = check(&report, transport);
+        assert_eq!(check["fault"], "held-back", "{report}");
+        assert_eq!(check["held_back_bytes"], json!([4_096, 16_384]), "{report}");
+    }
+    assert_eq!(check(&report, "poll")["works"], true);
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn what_a_server_does_not_offer_is_no_fault() {
+    let server = Program::start(minimal_server(&["--listen", "127.0.0.1:0"]));
+    let url = server.hear_line();
+
+    let (report, code) = examine(&url, &[]);
+
+    assert_eq!(check(&report, "websocket")["fault"], "not-offered");
+    assert_eq!(check(&report, "stream")["works"], true, "{report}");
+    assert_eq!(report["verdict"], "all is well", "{report}");
+    assert_eq!(code, Some(0));
 }
 
 #[test]
@@ -283,6 +316,15 @@ fn examine(url: &str, options: &[&str]) -> (Value, Option<i32>) {
     (report, program.wait())
 }
 
+/// They wait more than they work.
+fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| test(case));
+        }
+    });
+}
+
 fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     let mut checks = report["checks"].as_array().unwrap().iter();
 
@@ -290,7 +332,7 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("{report}"))
 }
 
-fn faults(report: &Value) -> usize {
+fn count_faults(report: &Value) -> usize {
     let checks = report["checks"].as_array().unwrap().iter();
 
     checks.filter(|check| check["works"] == false).count()

@@ -75,8 +75,8 @@ impl Report {
                     has.iter().any(|claim| claim == check.transport.name())
                 }
             };
-            if !is_claimed && check.fault.is_some() {
-                check.fault = Some(Fault::NotOffered);
+            if !is_claimed {
+                *check = Check::not_offered(check.transport);
             }
         }
     }
@@ -97,6 +97,19 @@ impl Report {
         (welcome.is_none_or(|welcome| welcome > SLOW)).then(|| {
             "the server is slow to accept, and not broken: it says hi and beats meanwhile".into()
         })
+    }
+}
+
+impl Check {
+    pub(super) fn not_offered(transport: TransportKind) -> Self {
+        Self {
+            transport,
+            fault: Some(Fault::NotOffered),
+            head: None,
+            first_frame: None,
+            welcome: None,
+            connected: None,
+        }
     }
 }
 
