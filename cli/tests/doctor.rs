@@ -3,10 +3,10 @@
 
 mod play;
 
-use std::{net::TcpListener, thread, time::Duration};
+use std::{fs, net::TcpListener, path::Path, thread, time::Duration};
 
 use downlink_hop::{Fault, Latency, Plan, Strike};
-use play::{Holding, Hop, Program, Wrong, downlink, minimal_server};
+use play::{Hop, Program, Wrong, downlink, holding::Holding, minimal_server, terminal::Terminal};
 use serde_json::{Value, json};
 
 #[test]
@@ -246,6 +246,52 @@ fn another_server_is_foreign() {
 
     assert_eq!(check(&report, "poll")["fault"], "foreign", "{report}");
     assert_eq!(code, Some(2));
+}
+
+#[test]
+fn a_server_that_refuses_is_not_blamed_on_the_way() {
+    let server = Wrong::answering("hi v=1 hello=1 beat=5000\nerr - unauthorized retry=token\n");
+
+    let (report, code) = examine(&server.url, &["--transport", "poll"]);
+
+    assert_eq!(report["verdict"], "the way is free, and the server refuses");
+    assert_eq!(check(&report, "poll")["fault"], "refused-by-server");
+    assert!(report["advice"][0].as_str().unwrap().contains("--token"));
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn tls_is_timed_and_has_faults_of_its_own() {
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor");
+    fs::create_dir_all(&dir).unwrap();
+    let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let certificate = certificate.to_str().unwrap();
+    let key = key.to_str().unwrap();
+    let (_server, url) = serve(&["--tls-cert", certificate, "--tls-key", key]);
+    let url = url.replace("127.0.0.1", "localhost");
+
+    let (report, code) = examine(&url, &["--ca", certificate]);
+    assert!(report["way"]["tls_ms"].as_f64().is_some(), "{report}");
+    assert_eq!(report["verdict"], "all is well", "{report}");
+    assert_eq!(code, Some(0));
+
+    let (report, code) = examine(&url, &[]);
+    assert_eq!(report["way"]["fault"], "tls", "{report}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn a_terminal_shows_what_it_does() {
+    let (_server, url) = serve(&[]);
+
+    let terminal = Terminal::start(30, 100, &format!("\"$DOWNLINK\" doctor {url}"));
+
+    terminal.until(|text| text.contains("trying every transport"));
+    let text = terminal.until(|text| text.contains("all is well"));
+    assert!(!text.contains("trying every transport"), "{text}");
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub(super) fn advise(report: &Report) -> Vec<String> {
 }
 
 fn on_the_way(fault: &Fault) -> &'static str {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "few faults come before a request"
+    )]
     match fault {
         Fault::Unreachable(Unreachable::Dns) => {
             "check the host's name, and the resolver of this machine"

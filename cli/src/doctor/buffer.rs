@@ -19,9 +19,9 @@ use super::{
 ///
 /// What fills them are refusals: a subscription with a start that is none subscribes to nothing, and is answered.
 pub(super) async fn measure(target: &Target, is_sse: bool) -> Option<Range<usize>> {
-    let refusal = length_of_refusal(target).await?;
+    let refusal = timeout(WAIT, length_of_refusal(target)).await.ok()??;
     let tries = SIZES.map(|size| comes_through(target, is_sse, size / refusal + 1));
-    let seen = timeout(target.patience, join_all(tries)).await.ok()?;
+    let seen = join_all(tries).await;
     let first = seen.iter().position(|is_seen| *is_seen)?;
     let below = first.checked_sub(1).map_or(0, |below| SIZES[below]);
 

@@ -84,6 +84,10 @@ impl Fault {
 
 impl From<Reason> for Fault {
     fn from(reason: Reason) -> Self {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "its own words are plain enough"
+        )]
         match reason {
             Reason::Status(status) => Self::Refused(status),
             Reason::Refused { code, .. } => Self::RefusedByServer(code.into()),

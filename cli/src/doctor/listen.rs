@@ -62,7 +62,7 @@ impl Log {
             self.ended = self.started.elapsed();
             match heard {
                 Heard::Bytes(bytes) => self.take(&bytes),
-                end => {
+                end @ (Heard::Cut | Heard::End | Heard::Garbage | Heard::Silence) => {
                     self.end = Some(end);
                     // The last frame may lack its end.
                     self.take(b"\n");

@@ -156,7 +156,7 @@ pub(super) fn as_text(report: &Report) -> io::Result<()> {
     let style = match verdict {
         Verdict::Well => GOOD,
         Verdict::Hindered => FAINT,
-        Verdict::Nothing => BAD,
+        Verdict::Nothing | Verdict::Refused => BAD,
     };
     lines.push(format!("\n{style}{}{style:#}", verdict.text()));
 

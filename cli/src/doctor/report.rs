@@ -38,6 +38,8 @@ pub(super) enum Verdict {
     Well,
     Hindered,
     Nothing,
+    /// What hinders is no hop.
+    Refused,
 }
 
 impl Report {
@@ -51,9 +53,16 @@ impl Report {
     pub(super) fn verdict(&self) -> Verdict {
         let connects = matches!(self.race, Some(Ok(_)))
             || self.checks.iter().any(|check| check.fault.is_none());
+        let mut hindered = self.hindered().peekable();
         if !connects || self.way_fault.is_some() {
-            Verdict::Nothing
-        } else if self.hindered().next().is_some()
+            let is_refused = hindered.peek().is_some()
+                && hindered.all(|(_, fault)| matches!(fault, Fault::RefusedByServer(_)));
+            if is_refused {
+                Verdict::Refused
+            } else {
+                Verdict::Nothing
+            }
+        } else if hindered.peek().is_some()
             || self.idle.iter().any(|(_, idle)| idle.is_bad())
             || !matches!(self.race, Some(Ok(_)))
         {
@@ -119,6 +128,7 @@ impl Verdict {
             Self::Well => "all is well",
             Self::Hindered => "hindered, and it connects",
             Self::Nothing => "nothing gets through",
+            Self::Refused => "the way is free, and the server refuses",
         }
     }
 
@@ -126,7 +136,7 @@ impl Verdict {
         ExitCode::from(match self {
             Self::Well => 0,
             Self::Hindered => 1,
-            Self::Nothing => 2,
+            Self::Nothing | Self::Refused => 2,
         })
     }
 }

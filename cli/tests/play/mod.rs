@@ -1,7 +1,7 @@
 //! Programs that run, are listened to, and end with the test.
 #![allow(dead_code, reason = "each file of tests needs a part of it")]
 
-mod holding;
+pub(crate) mod holding;
 pub(crate) mod terminal;
 
 use std::{
@@ -20,8 +20,6 @@ use std::{
 use downlink_hop::{Options, Plan};
 use serde_json::Value;
 use tokio::runtime::Runtime;
-
-pub(crate) use holding::Holding;
 
 /// A program and what it has said so far.
 pub(crate) struct Program {
