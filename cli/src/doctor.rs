@@ -5,14 +5,15 @@ mod buffer;
 mod fault;
 mod http;
 mod idle;
+mod json;
 mod listen;
 mod path;
-mod print;
 mod probe;
 mod proxy;
 mod report;
 mod socket;
 mod stranger;
+mod text;
 mod trial;
 
 use std::{process::ExitCode, time::Duration};
@@ -74,9 +75,9 @@ impl Doctor {
         let report = self.examine(&mut target, &progress).await;
         progress.finish_and_clear();
         if self.json {
-            print::as_json(&report)?;
+            json::print(&report)?;
         } else {
-            print::as_text(&report)?;
+            text::print(&report)?;
         }
 
         Ok(report.verdict().exit_code())

@@ -173,16 +173,30 @@ fn what_a_server_does_not_offer_is_no_fault() {
 }
 
 #[test]
-fn a_stream_that_is_cut_is_no_stream() {
-    let (_server, hop) = hindered(Plan {
-        http: Fault::CutEvery(Duration::from_millis(500)),
-        ..Plan::default()
-    });
+fn what_is_cut_later_or_falls_silent_later_is_found() {
+    for (fault, name) in [
+        (Fault::CutEvery(Duration::from_millis(500)), "cut"),
+        (
+            Fault::HalfOpen {
+                after: Duration::from_millis(500),
+            },
+            "mute-from-first-frame",
+        ),
+    ] {
+        let (_server, hop) = hindered(Plan {
+            websocket: fault,
+            http: fault,
+            ..Plan::default()
+        });
 
-    let (report, code) = examine(&hop.url, &["--timeout", "2000"]);
+        let (report, code) = examine(&hop.url, &["--timeout", "2000"]);
 
-    assert_eq!(check(&report, "stream")["fault"], "cut", "{report}");
-    assert_eq!(code, Some(1));
+        for transport in ["websocket", "sse", "stream"] {
+            assert_eq!(check(&report, transport)["fault"], name, "{report}");
+        }
+        assert_eq!(check(&report, "poll")["works"], true);
+        assert_eq!(code, Some(1));
+    }
 }
 
 #[test]
@@ -310,17 +324,18 @@ fn a_url_that_is_none_is_one_clear_line() {
 #[test]
 fn idle_connections_that_are_cut_are_told_with_the_time() {
     let (_server, hop) = hindered(Plan {
-        websocket: Fault::CutEvery(Duration::from_millis(1500)),
+        websocket: Fault::CutEvery(Duration::from_millis(4500)),
         ..Plan::default()
     });
 
-    let (report, code) = examine(&hop.url, &["--idle", "6"]);
+    let (report, code) = examine(&hop.url, &["--idle", "8"]);
 
     let idle = report["idle"].as_array().unwrap();
     assert_eq!(idle[0]["outcome"], "cut", "{report}");
     let after = idle[0]["after_ms"].as_f64().unwrap();
-    assert!((1_400.0..4_000.0).contains(&after), "{report}");
+    assert!((4_400.0..7_000.0).contains(&after), "{report}");
     assert_eq!(idle[1]["outcome"], "kept", "{report}");
+    assert_eq!(report["race"]["settled"], "websocket");
     assert_eq!(code, Some(1));
 }
 
@@ -334,7 +349,8 @@ fn a_token_is_never_printed() {
         .output()
         .unwrap();
 
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(text.contains("verdict"), "{text}");
     assert!(!text.contains("secret"), "{text}");
 }
 

@@ -75,6 +75,7 @@ fn on_transport(transport: TransportKind, fault: &Fault, everywhere: bool) -> St
         Fault::Swallowed => "something takes these requests and never answers: check proxies and virus scanners on the way, and that the server works".into(),
         Fault::MuteFromFrame | Fault::MuteFromHead if is_websocket => "the proxy accepts the upgrade and does not carry messages: let it tunnel WebSockets, or use https".into(),
         Fault::MuteFromFrame | Fault::MuteFromHead => "something on the way stops answers in their middle: turn off response buffering (X-Accel-Buffering: no) and content scanning in the proxy".into(),
+        Fault::Cut(_) if transport == TransportKind::Poll => "something cuts answers in their middle: look for proxies and firewalls that do, and at the server's own log".into(),
         Fault::Cut(_) => "raise the time that the hop lets a connection live (nginx: proxy_read_timeout)".into(),
         Fault::Foreign(_) | Fault::Garbage if everywhere => "check the URL's host and path, and --protocol".into(),
         Fault::Foreign(_) | Fault::Garbage => "something else than the server answers here: look for a proxy or portal that rewrites answers".into(),

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -83,7 +83,8 @@ impl Target {
             return Err(Fault::Unreachable(Unreachable::Dns));
         };
         self.addresses = addresses.collect();
-        way.dns = Some(started.elapsed());
+        // An address needs no look-up.
+        way.dns = host.parse::<IpAddr>().is_err().then(|| started.elapsed());
 
         let mut fault = Fault::Unreachable(Unreachable::Dns);
         for address in self.addresses.clone() {

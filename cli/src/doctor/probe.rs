@@ -98,10 +98,10 @@ async fn websocket(target: &Target) -> Sighting {
         log.follow(&mut socket, is_judged).await;
     }
     if log.frame("welcome").is_some() {
-        // Whoever answers this still has both directions.
+        // The answer to a beat shows both directions, and a beat of the server's own that it lasts.
         socket.send("beat\n").await;
         let before = log.frames.len();
-        log.follow(&mut socket, |log| log.frames.len() > before)
+        log.follow(&mut socket, |log| log.frames.len() > before + 1)
             .await;
     }
     let mut sighting = Sighting::of(&log, head, None);

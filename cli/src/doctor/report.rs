@@ -72,6 +72,15 @@ impl Report {
         }
     }
 
+    /// What the server speaks, where that is told.
+    pub(super) fn server(&self) -> Option<&'static str> {
+        self.speech.as_ref().map(|_| "Downlink").or(self.stranger)
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().chain(self.slowness()).collect()
+    }
+
     /// A transport that the server does not claim cannot be missing.
     pub(super) fn excuse_what_is_not_offered(&mut self) {
         let Some(has) = self.speech.as_ref().and_then(|speech| speech.has.as_ref()) else {
@@ -91,7 +100,7 @@ impl Report {
     }
 
     /// What the server says is called slow, and what the way does is not held against it.
-    pub(super) fn slowness(&self) -> Option<String> {
+    fn slowness(&self) -> Option<String> {
         let working = self.checks.iter().filter(|check| check.fault.is_none());
         let first = working
             .clone()
