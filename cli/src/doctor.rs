@@ -133,6 +133,7 @@ impl Doctor {
         report.race = Some(race);
         report.stranger = stranger;
         report.excuse_what_is_not_offered();
+        report.excuse_what_is_slow();
 
         progress.set_message("measuring what is held back");
         measure(target, &mut report).await;

@@ -263,6 +263,38 @@ fn another_server_is_foreign() {
 }
 
 #[test]
+fn another_protocol_is_named_where_it_is_plain_to_see() {
+    let body = r#"{"code":0,"message":"Transport unknown"}"#;
+    let server = Wrong::verbatim(&format!(
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+
+    let (report, code) = examine(&server.url, &["--transport", "poll"]);
+
+    assert_eq!(report["server"]["protocol"], "Socket.IO (Engine.IO)");
+    let advice = report["advice"][0].as_str().unwrap();
+    assert!(advice.contains("--protocol socket.io"), "{report}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn where_it_is_redirected_to_is_told_without_its_secrets() {
+    let server = Wrong::verbatim(
+        "HTTP/1.1 301 Moved Permanently\r\nConnection: close\r\nContent-Length: 0\r\n\
+         Location: https://other.example/downlink?key=secret\r\n\r\n",
+    );
+
+    let (report, code) = examine(&server.url, &["--transport", "poll"]);
+
+    assert_eq!(check(&report, "poll")["fault"], "redirected", "{report}");
+    let text = report.to_string();
+    assert!(text.contains("https://other.example/downlink"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
 fn a_server_that_refuses_is_not_blamed_on_the_way() {
     let server = Wrong::answering("hi v=1 hello=1 beat=5000\nerr - unauthorized retry=token\n");
 

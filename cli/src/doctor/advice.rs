@@ -18,6 +18,16 @@ pub(super) fn advise(report: &Report) -> Vec<String> {
     if let Some(fault) = &report.way_fault {
         add(on_the_way(fault));
     }
+    add(match report.server() {
+        Some("Socket.IO (Engine.IO)") => "this server speaks Socket.IO: give --protocol socket.io",
+        Some("a web page") => {
+            "a web page answers: check the URL, and whether a portal wants you to log in first"
+        }
+        Some("Mercure" | "SignalR") => {
+            "this server speaks another protocol, which this program does not"
+        }
+        Some(_) | None => "",
+    });
     let faults: Vec<_> = report.hindered().collect();
     let everywhere = faults.len() == report.checks.len();
     for (transport, fault) in faults {
@@ -72,7 +82,7 @@ fn on_transport(transport: TransportKind, fault: &Fault, everywhere: bool) -> St
         Fault::Reset if is_websocket => "a firewall or proxy cuts WebSocket upgrades: allow them, or use https, where it does not see them".into(),
         Fault::Reset => "a firewall or proxy cuts these requests: allow them, or use https, where it does not see them".into(),
         Fault::Swallowed if is_websocket => "something takes WebSocket upgrades and never answers: allow Upgrade in the proxy, or use https".into(),
-        Fault::Swallowed => "something takes these requests and never answers: check proxies and virus scanners on the way, and that the server works".into(),
+        Fault::Swallowed => "something takes these requests and never answers: check proxies and virus scanners on the way, and that the server works; if it is that slow, raise --timeout".into(),
         Fault::MuteFromFrame | Fault::MuteFromHead if is_websocket => "the proxy accepts the upgrade and does not carry messages: let it tunnel WebSockets, or use https".into(),
         Fault::MuteFromFrame | Fault::MuteFromHead => "something on the way stops answers in their middle: turn off response buffering (X-Accel-Buffering: no) and content scanning in the proxy".into(),
         Fault::Cut(_) if transport == TransportKind::Poll => "something cuts answers in their middle: look for proxies and firewalls that do, and at the server's own log".into(),

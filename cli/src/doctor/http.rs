@@ -1,6 +1,6 @@
 //! One request by hand, so that each byte of its answer has a time.
 
-use std::time::Instant;
+use std::{fmt::Write, time::Instant};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,7 +23,6 @@ pub(super) struct Exchange {
 }
 
 /// What stands before the body.
-#[derive(Debug, Default)]
 pub(super) struct Head {
     pub(super) status: u16,
     headers: Vec<(String, String)>,
@@ -183,7 +182,9 @@ impl Head {
     pub(super) fn refusal(&self) -> Fault {
         match self.header("location") {
             Some(location) if (300..400).contains(&self.status) => {
-                Fault::Redirected(location.into())
+                // What is behind the path may be a secret.
+                let end = location.find(['?', '#']).unwrap_or(location.len());
+                Fault::Redirected(location[..end].into())
             }
             Some(_) | None => Fault::Refused(self.status),
         }
@@ -205,8 +206,6 @@ impl Head {
 }
 
 fn request(target: &Target, method: &str, headers: &[(&str, &str)], body: &str) -> String {
-    use std::fmt::Write;
-
     let url = &target.url;
     let host = url.host_str().unwrap_or_default();
     let port = url

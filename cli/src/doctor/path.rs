@@ -39,6 +39,8 @@ pub(super) struct Target {
 #[derive(Default)]
 pub(super) struct Way {
     pub(super) address: Option<SocketAddr>,
+    /// Addresses of the host that do not answer.
+    pub(super) dead: Vec<SocketAddr>,
     pub(super) dns: Option<Duration>,
     pub(super) tcp: Option<Duration>,
     pub(super) tls: Option<Duration>,
@@ -87,9 +89,12 @@ impl Target {
         way.dns = host.parse::<IpAddr>().is_err().then(|| started.elapsed());
 
         let mut fault = Fault::Unreachable(Unreachable::Dns);
+        // All of them together get the time of one step.
+        let count = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        let share = self.patience / count.max(1);
         for address in self.addresses.clone() {
             let started = Instant::now();
-            match self.connect(address).await {
+            match connect(address, share).await {
                 Ok(stream) => {
                     way.tcp = Some(started.elapsed());
                     way.address = Some(address);
@@ -105,7 +110,10 @@ impl Target {
                     self.addresses = vec![address];
                     return Ok(());
                 }
-                Err(why) => fault = why,
+                Err(why) => {
+                    way.dead.push(address);
+                    fault = why;
+                }
             }
         }
 
@@ -116,21 +124,7 @@ impl Target {
         let address = self.addresses.first();
         let address = address.ok_or(Fault::Unreachable(Unreachable::Dns))?;
 
-        self.secure(self.connect(*address).await?).await
-    }
-
-    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
-        match timeout(self.patience, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                let _is_slower = stream.set_nodelay(true);
-                Ok(stream)
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Err(Fault::Unreachable(Unreachable::Refused))
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Err(Fault::Reset),
-            Ok(Err(_)) | Err(_) => Err(Fault::Unreachable(Unreachable::Silent)),
-        }
+        self.secure(connect(*address, self.patience).await?).await
     }
 
     async fn secure(&self, stream: TcpStream) -> Result<Box<dyn Duplex>, Fault> {
@@ -162,6 +156,20 @@ impl Target {
         }
 
         url.into()
+    }
+}
+
+async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, Fault> {
+    match timeout(patience, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            let _is_slower = stream.set_nodelay(true);
+            Ok(stream)
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Err(Fault::Unreachable(Unreachable::Refused))
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Err(Fault::Reset),
+        Ok(Err(_)) | Err(_) => Err(Fault::Unreachable(Unreachable::Silent)),
     }
 }
 

@@ -78,7 +78,35 @@ impl Report {
     }
 
     pub(super) fn notes(&self) -> Vec<String> {
-        self.notes.iter().cloned().chain(self.slowness()).collect()
+        let mut notes = self.notes.clone();
+        if !self.way.dead.is_empty() && self.way.address.is_some() {
+            let dead: Vec<_> = self.way.dead.iter().map(ToString::to_string).collect();
+            let dead = dead.join(", ");
+            notes.push(format!("these addresses of the host do not answer: {dead}"));
+        }
+        notes.extend(self.slowness());
+
+        notes
+    }
+
+    /// Where even a poll takes that long, nobody holds a long-poll back.
+    pub(super) fn excuse_what_is_slow(&mut self) {
+        let polled = self
+            .checks
+            .iter()
+            .find(|check| check.transport == TransportKind::Poll);
+        let Some(polled) = polled.and_then(|check| check.first_frame) else {
+            return;
+        };
+        for check in &mut self.checks {
+            let is_like_it = check.first_frame.is_some_and(|frame| frame < polled * 2);
+            if check.transport == TransportKind::LongPoll
+                && is_like_it
+                && matches!(check.fault, Some(Fault::HeldBack(_)))
+            {
+                check.fault = None;
+            }
+        }
     }
 
     /// A transport that the server does not claim cannot be missing.

@@ -208,10 +208,20 @@ impl Wrong {
 
     /// One that is gone after so many connections.
     pub(crate) fn leaving_after(connections: usize, frames: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/downlink", listener.local_addr().unwrap());
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n";
         let answer = format!("{head}Content-Length: {}\r\n\r\n{frames}", frames.len());
+
+        Self::saying(connections, answer)
+    }
+
+    /// One that says this, head and all.
+    pub(crate) fn verbatim(answer: &str) -> Self {
+        Self::saying(usize::MAX, answer.into())
+    }
+
+    fn saying(connections: usize, answer: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/downlink", listener.local_addr().unwrap());
         thread::spawn(move || {
             for mut stream in listener.incoming().take(connections).map_while(Result::ok) {
                 let answer = answer.clone();
