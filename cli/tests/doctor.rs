@@ -330,6 +330,28 @@ fn tls_is_timed_and_has_faults_of_its_own() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_told() {
+    let (_server, url) = serve(&[]);
+    let mut command = downlink(&["doctor", "--json", "--transport", "poll", &url]);
+    command
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env("no_proxy", "");
+
+    let output = command.output().unwrap();
+
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        report["notes"].to_string().contains("http_proxy"),
+        "{report}"
+    );
+    assert!(
+        report["advice"].to_string().contains("NO_PROXY"),
+        "{report}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_terminal_shows_what_it_does() {
     let (_server, url) = serve(&[]);
 

@@ -1,6 +1,6 @@
 //! What to change.
 
-use downlink::TransportKind;
+use downlink::{IoError, Reason, TransportKind};
 
 use super::{
     fault::{Fault, Unreachable},
@@ -29,7 +29,9 @@ pub(super) fn advise(report: &Report) -> Vec<String> {
         Some(_) | None => "",
     });
     let faults: Vec<_> = report.hindered().collect();
-    let everywhere = faults.len() == report.checks.len();
+    let offered = report.checks.iter();
+    let offered = offered.filter(|check| check.fault != Some(Fault::NotOffered));
+    let everywhere = faults.len() == offered.count();
     for (transport, fault) in faults {
         add(&on_transport(transport, fault, everywhere));
     }
@@ -56,7 +58,7 @@ fn on_the_way(fault: &Fault) -> &'static str {
             "check firewalls and routes between here and the server"
         }
         Fault::Tls(_) => {
-            "check the certificate and its host name; give the authority with --ca if it is your own, and ask for whom the hop breaks TLS open"
+            "check the certificate and its host name; give the authority with --ca if it is your own, ask who breaks TLS open on the way, or try http:// if the port speaks no TLS"
         }
         _ => "",
     }
@@ -90,6 +92,9 @@ fn on_transport(transport: TransportKind, fault: &Fault, everywhere: bool) -> St
         Fault::Foreign(_) | Fault::Garbage if everywhere => "check the URL's host and path, and --protocol".into(),
         Fault::Foreign(_) | Fault::Garbage => "something else than the server answers here: look for a proxy or portal that rewrites answers".into(),
         Fault::Unreachable(_) | Fault::Tls(_) => on_the_way(fault).into(),
+        Fault::Other(Reason::Io(IoError::Proxy | IoError::ProxyCredentials)) => {
+            "check the proxy that the environment names, or go without it for this host (NO_PROXY)".into()
+        }
         Fault::Other(_) => "compare with `downlink conformance`".into(),
         Fault::NotOffered => String::new(),
     }
