@@ -1,7 +1,7 @@
 //! What the application is told.
 
 use alloc::{boxed::Box, string::String, sync::Arc};
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use crate::{
     Cursor, Payload, PresenceChanges, PresenceId, PublishId, Reason, State, SubscriptionId, Text,
@@ -167,4 +167,39 @@ pub enum Outcome {
     Succeeded,
     /// It became primary.
     Won,
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            transport,
+            role,
+            first_frame,
+            lasted,
+            outcome,
+        } = self;
+        write!(f, "{transport} ({role}) ")?;
+        match outcome {
+            Outcome::Failed(reason) => write!(f, "failed after {lasted:.1?}: {reason}"),
+            Outcome::Lost(reason) => write!(f, "was lost after {lasted:.1?}: {reason}"),
+            Outcome::Outrun => write!(f, "was outrun after {lasted:.1?}"),
+            Outcome::Succeeded => write!(f, "was succeeded after {lasted:.1?}"),
+            Outcome::Won => write!(
+                f,
+                "won: its first frame took {:.1?}",
+                first_frame.unwrap_or(*lasted)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opening => "opening",
+            Self::Probe => "probe",
+            Self::Start => "start",
+            Self::Successor => "successor",
+        })
+    }
 }

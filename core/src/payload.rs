@@ -82,13 +82,13 @@ impl AsRef<[u8]> for Payload {
 
 impl Eq for Payload {}
 
-impl PartialEq for Payload {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
+/// With anything that has bytes, like `"text"` or `b"bytes"`.
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Payload {
+    fn eq(&self, other: &T) -> bool {
+        self[..] == *other.as_ref()
     }
 }
 
-/// Says how long it is, never what it holds.
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.len())

@@ -44,8 +44,8 @@ impl State {
         }
     }
 
-    /// Why there is no connection.
-    pub(crate) fn reason(&self) -> Option<&Reason> {
+    /// Returns why there is no connection; `None` while there is one, and before the first try.
+    pub const fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Connected { .. } => None,
             Self::Connecting { reason } | Self::Disconnected { reason, .. } => reason.as_ref(),

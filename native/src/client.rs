@@ -1,17 +1,21 @@
 //! The handle of a client, and the task behind it.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex, atomic::Ordering},
+};
 
 use downlink_core::{
     Command, Cursor, Hint, Payload, PresenceId, PublishId, Reason, SnapshotReason, Start, State,
     SubscriptionId, TrackId, TransportKind, Trial,
     protocol::{Guarantees, Message, Protocol},
 };
-use futures_util::{Stream, stream};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    Builder, Presence, Publishing, StateSubscription, Stats, Subscription, Tracking,
+    Builder, Presence, Publishing, StateSubscription, Stats, Subscription, TraceEvent, TraceStep,
+    Tracking,
     presence::Unread,
     shared::{Shared, lock},
     subscription::Inlet,
@@ -301,17 +305,38 @@ impl Client {
     /// Returns the trials of transports from here on: what was tried, how long it took, and why it won or lost. The
     /// oldest are left out if more than 256 wait.
     pub fn trials(&self) -> impl Stream<Item = Trial> + Send + Unpin + use<> {
-        let trials = self.shared.trials.subscribe();
+        self.shared.trace.coming().filter_map(|event| {
+            let TraceStep::Trial(trial) = event.step else {
+                return ready(None);
+            };
 
-        Box::pin(stream::unfold(trials, |mut trials| async move {
-            loop {
-                match trials.recv().await {
-                    Ok(trial) => return Some((trial, trials)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        }))
+            ready(Some(trial))
+        })
+    }
+
+    /// Returns what happened to this client, step by step: the last 256 steps so far, then each as it comes, until the client
+    /// ends. Whoever reads too slowly misses the oldest of 256.
+    ///
+    /// Each prints as a line, without payloads, tokens or URLs: what to log, or to attach to a report of a fault.
+    ///
+    /// ```no_run
+    /// use downlink::Client;
+    /// use futures_util::StreamExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder("https://example.org/downlink").connect()?;
+    /// client.connect();
+    ///
+    /// let mut trace = client.trace();
+    /// while let Some(event) = trace.next().await {
+    ///     eprintln!("{event}"); //    0.104 s  connected over poll
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trace(&self) -> impl Stream<Item = TraceEvent> + Send + Unpin + use<> {
+        self.shared.trace.told()
     }
 
     /// Returns what was learnt of the network so far, to be given to [`Builder::memory`] after a restart; `None` if

@@ -1,11 +1,12 @@
 //! A platform that goes where a client's endpoints say.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use downlink_core::{HttpRequest, Instant, IoError, WebSocketRequest};
 use downlink_driver::{Platform, Port};
+use tracing::Instrument as _;
 
-use crate::{endpoints::Endpoints, platform::TokioPlatform};
+use crate::{endpoints::Endpoints, origin::server, platform::TokioPlatform};
 
 #[derive(Debug)]
 pub(crate) struct Directed {
@@ -26,8 +27,12 @@ impl Platform for Directed {
         if let Some(endpoints) = &self.endpoints {
             request.url = endpoints.place(&request.url).await?;
         }
+        let method = tracing::field::debug(request.method);
+        let span = tracing::debug_span!("request", server = server(&request.url), method);
 
-        self.platform.http(request, port).await
+        told(self.platform.http(request, port))
+            .instrument(span)
+            .await
     }
 
     async fn websocket(
@@ -38,7 +43,18 @@ impl Platform for Directed {
         if let Some(endpoints) = &self.endpoints {
             request.url = endpoints.place(&request.url).await?;
         }
+        let span = tracing::debug_span!("websocket", server = server(&request.url));
 
-        self.platform.websocket(request, port).await
+        told(self.platform.websocket(request, port))
+            .instrument(span)
+            .await
     }
+}
+
+async fn told<T: fmt::Debug>(io: impl Future<Output = Result<T, IoError>>) -> Result<T, IoError> {
+    tracing::trace!("begins");
+    let result = io.await;
+    tracing::trace!(?result, "ended");
+
+    result
 }

@@ -59,6 +59,7 @@ mod stats;
 mod stream;
 mod subscription;
 mod tls;
+mod trace;
 mod tracking;
 mod tunnel;
 mod websocket;
@@ -97,5 +98,6 @@ pub use crate::{
     snapshots::{StateSubscription, Update},
     stats::Stats,
     subscription::Subscription,
+    trace::{TraceEvent, TraceStep},
     tracking::Tracking,
 };

@@ -48,3 +48,10 @@ impl Origin {
         ServerName::try_from(self.host.clone()).map_err(|_| IoError::Url)
     }
 }
+
+/// Host and port of a URL, for logs: what else it holds may be secret.
+pub(crate) fn server(url: &str) -> String {
+    let origin = Url::parse(url).ok().and_then(|url| Origin::of(&url).ok());
+
+    origin.map_or_else(String::new, |origin| origin.authority())
+}

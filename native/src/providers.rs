@@ -5,6 +5,7 @@ use std::{error::Error, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration}
 use downlink_core::{Command, Notice, Token, TokenAnswer, TokenReason};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tracing::Instrument as _;
 
 /// What a server asks for before it lets a client subscribe to a channel.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,17 +71,18 @@ impl Providers {
         match (notice, &self.token, &self.credential) {
             (Notice::Token(reason), Some(provide), _) => {
                 let answer = provide(reason);
-                asked.spawn(async move { tell(Command::Token(answer.await)) });
+                asked.spawn(async move { tell(Command::Token(answer.await)) }.in_current_span());
             }
             (Notice::Credential { channel, challenge }, _, Some(provide)) => {
                 let answer = provide(Challenge {
                     channel: channel.clone(),
                     text: challenge,
                 });
-                asked.spawn(async move {
+                let told = async move {
                     let answer = answer.await;
                     tell(Command::Credential { channel, answer });
-                });
+                };
+                asked.spawn(told.in_current_span());
             }
             _ => {}
         }

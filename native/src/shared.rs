@@ -8,18 +8,18 @@ use std::{
 
 use downlink_core::{
     Ack, Command, Config, Notice, PresenceId, PublishId, Reason, State, SubscriptionId, TrackId,
-    Trial,
 };
 use downlink_driver::Platform as _;
 use futures_util::stream;
 use tokio::{
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
+use tracing::Instrument as _;
 
 use crate::{
-    Client, Stats, client::Commands, directed::Directed, endpoints::Endpoints, presence::Unread,
-    providers::Providers, subscription::Item,
+    Client, Stats, client::Commands, clock, directed::Directed, endpoints::Endpoints, origin,
+    presence::Unread, providers::Providers, subscription::Item, trace::Trace,
 };
 
 /// What handles and task share.
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) next_presence: AtomicU64,
     pub(crate) next_track: AtomicU64,
     pub(crate) next_subscription: AtomicU64,
-    pub(crate) trials: broadcast::Sender<Trial>,
+    pub(crate) trace: Trace,
     state: watch::Sender<State>,
     endpoints: Option<Arc<Endpoints>>,
     providers: Providers,
@@ -53,6 +53,7 @@ pub(crate) fn spawn(
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
     let protocol = config.protocol.clone();
+    let span = tracing::info_span!("client", server = origin::server(&config.url));
     let core = downlink_core::Client::new(config, seed, unix, platform.now());
     let (commands, from_handles) = mpsc::unbounded_channel();
     let (sender, state) = watch::channel(core.state().clone());
@@ -66,7 +67,7 @@ pub(crate) fn spawn(
         next_presence: AtomicU64::new(1),
         next_track: AtomicU64::new(1),
         next_subscription: AtomicU64::new(1),
-        trials: broadcast::channel(256).0,
+        trace: Trace::new(platform.now()),
         state: sender,
         endpoints: platform.endpoints.clone(),
         providers,
@@ -74,7 +75,7 @@ pub(crate) fn spawn(
         commands: commands.downgrade(),
     });
 
-    tokio::spawn({
+    let task = {
         let shared = shared.clone();
         async move {
             let mut from_handles = from_handles;
@@ -85,6 +86,7 @@ pub(crate) fn spawn(
                 shared.tell(notices, &mut asked);
             })
             .await;
+            shared.trace.end();
             lock(&shared.subscribers).clear();
             lock(&shared.publishers).clear();
             lock(&shared.trackers).clear();
@@ -92,7 +94,8 @@ pub(crate) fn spawn(
                 lock(&look).finish(Reason::Closed);
             }
         }
-    });
+    };
+    tokio::spawn(task.instrument(span));
 
     Client::new(Commands::new(commands), protocol, shared, state)
 }
@@ -101,8 +104,10 @@ impl Shared {
     fn tell(&self, notices: &mut Vec<Notice>, asked: &mut JoinSet<()>) {
         let mut subscribers = lock(&self.subscribers);
         let mut stats = lock(&self.stats);
+        let now = clock::now();
         for notice in notices.drain(..) {
             stats.note(&notice);
+            self.trace.note(&notice, now);
             match notice {
                 Notice::Delivery(subscription, delivery) => {
                     if let Some(subscriber) = subscribers.get(&subscription) {
@@ -154,7 +159,6 @@ impl Shared {
                 }
                 Notice::Trial(trial) => {
                     tracing::debug!(transport = trial.transport.name(), outcome = ?trial.outcome, lasted = ?trial.lasted, "a trial ended");
-                    let _nobody_listens = self.trials.send(trial);
                 }
                 _ => {}
             }
