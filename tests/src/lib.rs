@@ -5,6 +5,5 @@ pub mod comparison;
 mod crowd;
 pub mod log;
 pub mod overload;
-pub mod server;
+pub mod received;
 pub mod spread;
-pub mod stage;

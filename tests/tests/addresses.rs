@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use downlink::{Client, PlatformOptions, State, TokioPlatform, TransportKind};
 use downlink_server::{Config, Listening, Server};
-use downlink_tests::{server::TestServer, stage::PATIENCE};
+use downlink_testing::TestServer;
+use downlink_tests::received::PATIENCE;
 use futures_util::StreamExt;
 use tokio::{
     net::{TcpSocket, TcpStream},

@@ -4,10 +4,8 @@ use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use downlink_hop::{Fault, Plan, Strike};
-use downlink_tests::{
-    browser::{Browser, Pages},
-    stage::Stage,
-};
+use downlink_testing::Network;
+use downlink_tests::browser::{Browser, Pages};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,7 +14,7 @@ async fn a_browser_gets_through_every_behaviour_of_the_hop() -> Result<()> {
     let folder: PathBuf = env::var_os("DOWNLINK_PAGE")
         .context("DOWNLINK_PAGE is not set: run `cargo xtask test`")?
         .into();
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let _ticker = stage.server.tick(
         "news",
         Duration::from_millis(20),
@@ -126,7 +124,7 @@ fn latency() -> Plan {
     plan
 }
 
-fn check(verdict: &Value, stage: &Stage, expected: &str) -> Result<Vec<String>> {
+fn check(verdict: &Value, stage: &Network, expected: &str) -> Result<Vec<String>> {
     ensure!(verdict["error"].is_null(), "the page failed");
     let gaps = verdict["gaps"].as_array().context("gaps")?;
     ensure!(gaps.is_empty(), "{} gaps", gaps.len());

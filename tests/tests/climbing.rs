@@ -11,10 +11,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use downlink::{Client, Start, State, Subscription, TransportKind};
 use downlink_hop::{Fault, Hop, Plan};
-use downlink_tests::{
-    server::TestServer,
-    stage::{PATIENCE, Received, hop_before},
-};
+use downlink_testing::{TestServer, hop_before};
+use downlink_tests::received::{PATIENCE, Received};
 use futures_util::{StreamExt, future::try_join_all};
 use tokio::{
     select,

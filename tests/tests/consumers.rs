@@ -11,16 +11,17 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Cursor, Delivery, SnapshotReason, Start, TransportKind, Update};
-use downlink_tests::stage::{PATIENCE, Received, Stage};
+use downlink_testing::Network;
+use downlink_tests::received::{PATIENCE, Received};
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_state_comes_first_and_again_after_a_gap_and_events_go_on_from_it() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         for number in 0..5 {
-            stage.server.publish("counter", &number.to_string())?;
+            stage.server.publish("counter", number.to_string())?;
         }
         let client = stage.client().transports([transport]).connect()?;
         let server = stage.server.inner().clone();
@@ -61,7 +62,7 @@ async fn a_state_comes_first_and_again_after_a_gap_and_events_go_on_from_it() ->
 
 #[tokio::test]
 async fn a_hook_that_fails_once_is_asked_again() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let id = stage.server.publish("room", "one")?;
     let client = stage
         .client()
@@ -90,10 +91,10 @@ async fn a_hook_that_fails_once_is_asked_again() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_acked_by_hand_is_the_stored_cursor_and_nothing_else() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let ids: Vec<_> = (0..6)
-        .map(|number| stage.server.publish("room", &number.to_string()))
-        .collect::<Result<_>>()?;
+        .map(|number| stage.server.publish("room", number.to_string()))
+        .collect::<Result<_, _>>()?;
     let client = stage.client().queue(4, 1 << 20).connect()?;
     let mut events = client.subscribe("room", Start::Earliest).ack_by_hand();
 
@@ -114,9 +115,9 @@ async fn what_is_acked_by_hand_is_the_stored_cursor_and_nothing_else() -> Result
 #[tokio::test]
 async fn subscriptions_of_one_channel_get_each_their_own_start_and_the_same_events() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         for number in 0..20 {
-            stage.server.publish("room", &number.to_string())?;
+            stage.server.publish("room", number.to_string())?;
         }
         let client = stage.client().transports([transport]).connect()?;
         let mut all = client.subscribe("room", Start::Earliest);

@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Certainty, Delivery, Start, State, Subscription, TransportKind};
 use downlink_hop::{Fault, Plan};
-use downlink_tests::stage::{PATIENCE, Received, Stage};
+use downlink_testing::Network;
+use downlink_tests::received::{PATIENCE, Received};
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 #[tokio::test]
 async fn a_log_that_was_lost_is_said_as_a_gap_before_the_next_event() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         let client = stage.client().transports([transport]).connect()?;
         let mut events = client.subscribe("room", Start::Earliest);
         stage.server.publish("room", "one")?;
@@ -37,7 +38,7 @@ async fn a_log_that_was_lost_is_said_as_a_gap_before_the_next_event() -> Result<
 
 #[tokio::test]
 async fn what_was_trimmed_while_the_client_was_away_is_said_as_a_gap() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let client = stage
         .client()
         .backoff(Duration::from_millis(50), Duration::from_millis(200))
@@ -54,7 +55,7 @@ async fn what_was_trimmed_while_the_client_was_away_is_said_as_a_gap() -> Result
     stage.hop.cut();
     let mut last = String::new();
     for number in 0..10 {
-        last = stage.server.publish("room", &number.to_string())?;
+        last = stage.server.publish("room", number.to_string())?;
     }
     stage.server.inner().trim("room", 1);
     stage.hop.set(Plan::default());
@@ -76,7 +77,7 @@ async fn what_was_trimmed_while_the_client_was_away_is_said_as_a_gap() -> Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_does_not_read_pauses_alone_and_loses_nothing() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         let client = stage
             .client()
             .transports([transport])
@@ -112,9 +113,9 @@ async fn a_consumer_that_does_not_read_pauses_alone_and_loses_nothing() -> Resul
 
 #[tokio::test]
 async fn a_stored_cursor_goes_on_after_a_restart() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     for number in 0..10 {
-        stage.server.publish("room", &number.to_string())?;
+        stage.server.publish("room", number.to_string())?;
     }
     let client = stage.client().connect()?;
     let mut events = client.subscribe("room", Start::Earliest);
@@ -135,7 +136,7 @@ async fn a_stored_cursor_goes_on_after_a_restart() -> Result<()> {
 
 #[tokio::test]
 async fn a_known_network_takes_one_connection() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     stage.server.publish("room", "one")?;
     let client = stage.client().connect()?;
     let mut events = client.subscribe("room", Start::Last(1));
@@ -168,7 +169,7 @@ async fn a_known_network_takes_one_connection() -> Result<()> {
 
 #[tokio::test]
 async fn closing_a_client_ends_all_that_it_had_at_the_server() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     stage.server.publish("room", "one")?;
     for transport in TransportKind::ALL {
         let client = stage.client().transports([transport]).connect()?;
@@ -195,7 +196,7 @@ async fn closing_a_client_ends_all_that_it_had_at_the_server() -> Result<()> {
 
 #[tokio::test]
 async fn a_server_that_goes_away_is_left_and_waited_for() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     stage.server.publish("room", "one")?;
     let client = stage.client().connect()?;
     let mut events = client.subscribe("room", Start::Last(1));

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Result, ensure};
 use downlink::{BuildError, Builder, Client, IoError, Reason, Start, TransportKind};
 use downlink_server::{Config, Listening, Message, Server};
-use downlink_tests::stage::{Received, first_failure};
+use downlink_tests::received::{Received, first_failure};
 
 #[tokio::test]
 async fn a_dead_endpoint_is_left_for_the_next_and_no_event_is_lost() -> Result<()> {

@@ -6,10 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{IoError, Reason, Start, TransportKind};
 use downlink_hop::{Fault, Plan, Strike};
-use downlink_tests::{
-    server::TestServer,
-    stage::{PATIENCE, Received, first_failure, hop_before},
-};
+use downlink_testing::{TestServer, hop_before};
+use downlink_tests::received::{PATIENCE, Received, first_failure};
 use futures_util::{StreamExt, future::join_all};
 use tokio::time::{Instant, timeout};
 

@@ -13,10 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use downlink::{Client, PlatformOptions, Start, State, TokioPlatform, TransportKind};
-use downlink_tests::{
-    server::TestServer,
-    stage::{PATIENCE, Received},
-};
+use downlink_testing::TestServer;
+use downlink_tests::received::{PATIENCE, Received};
 use futures_util::StreamExt;
 use rustls::{ServerConfig, crypto::ring};
 use rustls_pki_types::PrivateKeyDer;
@@ -48,7 +46,7 @@ async fn each_transport_of_http_receives_over_http2() -> Result<()> {
         let mut received = Received::default();
 
         for number in 0..5 {
-            let id = front.server.publish("room", &number.to_string())?;
+            let id = front.server.publish("room", number.to_string())?;
             received.until(&mut events, &id).await?;
         }
 

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use downlink::{Client, Presence, Reason, Start, TransportKind};
 use downlink_hop::{Fault, Plan};
 use downlink_server::Config;
-use downlink_tests::stage::{PATIENCE, Stage, hop_before};
+use downlink_testing::{Network, hop_before};
+use downlink_tests::received::PATIENCE;
 use futures_util::{StreamExt, future::try_join_all};
 use tokio::{
     task::JoinHandle,
@@ -27,7 +28,7 @@ async fn two_hundred_clients_do_not_flicker_for_two_minutes() -> Result<()> {
 
 /// All are cut every few seconds, WebSockets come and go, and some members really come and go.
 async fn do_not_flicker(count: usize, lasts: Duration) -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let builder = || {
         stage
             .client()
@@ -142,7 +143,7 @@ impl Watcher {
 #[tokio::test]
 async fn devices_data_and_ends_are_seen_on_each_transport() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         let builder = || stage.client().transports([transport]);
         let watcher = builder().connect()?;
         let mut presence = watcher.presence("room");
@@ -175,7 +176,7 @@ async fn who_vanishes_leaves_with_the_lease_and_who_is_quiet_does_not() -> Resul
     for transport in TransportKind::ALL {
         let mut config = Config::default();
         config.lease = Duration::from_secs(3);
-        let stage = Stage::with_config(config).await?;
+        let stage = Network::with_config(config).await?;
         let quiet = stage
             .client()
             .transports([transport])
@@ -206,7 +207,7 @@ async fn who_vanishes_leaves_with_the_lease_and_who_is_quiet_does_not() -> Resul
 
 #[tokio::test]
 async fn a_server_that_forgot_all_is_told_again() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let client = stage.client().member("ann").connect()?;
     client.track("room", "here").await?;
     let watcher = stage.client().connect()?;
@@ -231,7 +232,7 @@ async fn ten_thousand_members_are_seen_in_one_channel() -> Result<()> {
     let mut config = Config::default();
     config.members = 10_000;
     config.tracks = 1;
-    let stage = Stage::with_config(config).await?;
+    let stage = Network::with_config(config).await?;
     for n in 0..9_999_usize {
         stage
             .server

@@ -7,10 +7,8 @@ use std::{env, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use downlink::{Builder, Client, IoError, Reason, Start, State, TransportKind};
-use downlink_tests::{
-    server::TestServer,
-    stage::{Received, first_failure},
-};
+use downlink_testing::TestServer;
+use downlink_tests::received::{Received, first_failure};
 use futures_util::StreamExt;
 
 use crate::{
@@ -209,7 +207,7 @@ async fn pass(proxy: &Proxy, proxy_url: &str, host: &str, words: &[&str]) -> Res
         receive(builder, proxy_url, transport, publish).await?;
 
         let builder = Client::builder(&plain_url);
-        let publish = |data: &str| plain.publish("room", data);
+        let publish = |data: &str| Ok(plain.publish("room", data)?);
         receive(builder, proxy_url, transport, publish).await?;
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Ack, Client, Delivery, Publishing, Reason, Start, TransportKind};
 use downlink_hop::{Fault, Latency, Plan};
-use downlink_tests::stage::{PATIENCE, Stage};
+use downlink_testing::Network;
+use downlink_tests::received::PATIENCE;
 use futures_util::{StreamExt, future::try_join_all, stream::FuturesOrdered};
 use tokio::time::{sleep, timeout};
 
@@ -23,7 +24,7 @@ async fn ten_thousand_publishes_survive_fifty_cuts_on_each_transport() -> Result
 }
 
 async fn survive(transport: TransportKind) -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let round_trip = Duration::from_millis(20);
     stage.hop.set(Plan {
         latency: Latency {
@@ -72,7 +73,7 @@ async fn survive(transport: TransportKind) -> Result<()> {
 #[tokio::test]
 async fn a_publish_comes_back_marked_as_own_and_to_others_as_any() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         let client = stage.client().transports([transport]).connect()?;
         let silent = stage
             .client()
@@ -128,7 +129,7 @@ async fn a_publish_comes_back_marked_as_own_and_to_others_as_any() -> Result<()>
 #[tokio::test]
 async fn what_was_published_offline_goes_out_when_there_is_a_path() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         stage.hop.set(Plan {
             websocket: Fault::RefuseConnection,
             http: Fault::RefuseConnection,
@@ -157,7 +158,7 @@ async fn what_was_published_offline_goes_out_when_there_is_a_path() -> Result<()
 #[tokio::test]
 async fn what_cannot_be_published_is_said_in_the_servers_words() -> Result<()> {
     for transport in TransportKind::ALL {
-        let stage = Stage::start().await?;
+        let stage = Network::start().await?;
         let client = stage.client().transports([transport]).connect()?;
 
         acked(Some(client.publish("room", "msg", "well"))).await?;
@@ -176,7 +177,7 @@ async fn what_cannot_be_published_is_said_in_the_servers_words() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishes_go_on_while_the_client_climbs() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let client = stage.client().connect()?;
     let mut events = client.subscribe("room", Start::Earliest);
     let mut states = client.states();
@@ -210,7 +211,7 @@ async fn publishes_go_on_while_the_client_climbs() -> Result<()> {
     Ok(())
 }
 
-fn impatient(stage: &Stage, transport: TransportKind) -> Result<Client> {
+fn impatient(stage: &Network, transport: TransportKind) -> Result<Client> {
     Ok(stage
         .client()
         .transports([transport])

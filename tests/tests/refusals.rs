@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use downlink::{Client, Delivery, IoError, Reason, Retry, Start, State, TransportKind};
 use downlink_server::{Config, Denial, Grant, Hooks};
-use downlink_tests::stage::{PATIENCE, Stage};
+use downlink_testing::Network;
+use downlink_tests::received::PATIENCE;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -22,7 +23,7 @@ use tokio::{
 
 #[tokio::test]
 async fn a_wrong_path_ends_the_client() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let client = Client::builder(stage.url().replace("/downlink", "/nothing")).connect()?;
 
     let reason = refusal(&client).await?;
@@ -115,7 +116,7 @@ async fn a_client_that_is_refused_is_told_so_on_every_transport() -> Result<()> 
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_ends_the_client() -> Result<()> {
-    let stage = Stage::start_secure().await?;
+    let stage = Network::start_secure().await?;
     let client = Client::builder(stage.url()).connect()?;
 
     let reason = refusal(&client).await?;
@@ -127,7 +128,7 @@ async fn a_certificate_that_nobody_vouches_for_ends_the_client() -> Result<()> {
 
 #[tokio::test]
 async fn with_its_authority_every_transport_works_over_tls() -> Result<()> {
-    let stage = Stage::start_secure().await?;
+    let stage = Network::start_secure().await?;
     let id = stage.server.publish("room", "one")?;
     for transport in TransportKind::ALL {
         let client = stage.client().transports([transport]).connect()?;
@@ -149,7 +150,7 @@ async fn with_its_authority_every_transport_works_over_tls() -> Result<()> {
 
 #[tokio::test]
 async fn a_channel_that_is_refused_does_not_harm_the_others() -> Result<()> {
-    let stage = Stage::start().await?;
+    let stage = Network::start().await?;
     let id = stage.server.publish("room", "one")?;
     let client = stage.client().connect()?;
     let mut bad = client.subscribe("x".repeat(256), Start::Now);

@@ -15,7 +15,8 @@ use downlink::{
     TransportKind,
 };
 use downlink_server::{Claims, Config, Jwt, Key};
-use downlink_tests::stage::{PATIENCE, Received, Stage};
+use downlink_testing::Network;
+use downlink_tests::received::{PATIENCE, Received};
 use futures_util::{StreamExt, future::try_join_all};
 use tokio::time::{Instant, interval, timeout};
 
@@ -54,7 +55,7 @@ async fn outlive(transport: TransportKind) -> Result<()> {
     while begun.elapsed() < Duration::from_secs(12) {
         pace.tick().await;
         number += 1;
-        let id = stage.server.publish("room", &number.to_string())?;
+        let id = stage.server.publish("room", number.to_string())?;
         received.until(&mut events, &id).await?;
         client.publish("room", "own", "x").await?;
     }
@@ -315,13 +316,13 @@ async fn a_channel_opens_with_a_credential_over_each_transport() -> Result<()> {
 }
 
 /// A server that lets in who has a token, and a hop.
-async fn stage() -> Result<Stage> {
+async fn stage() -> Result<Network> {
     let hooks = Jwt::new([key()?]).leeway(Duration::ZERO);
 
-    Stage::with_hooks(Config::default(), hooks).await
+    Ok(Network::with_hooks(Config::default(), hooks).await?)
 }
 
-fn ann(stage: &Stage, transport: TransportKind) -> Result<Client> {
+fn ann(stage: &Network, transport: TransportKind) -> Result<Client> {
     let token = sign(&claims("ann", 60))?.context("a token")?;
 
     Ok(stage
@@ -365,7 +366,7 @@ fn claims_part(token: &str) -> Result<String> {
 }
 
 /// Publishes until the subscription hears of it.
-async fn confirmed(stage: &Stage, events: &mut Subscription, channel: &str) -> Result<()> {
+async fn confirmed(stage: &Network, events: &mut Subscription, channel: &str) -> Result<()> {
     for _ in 0..20 {
         let id = stage.server.publish(channel, "x")?;
         let heard = async {

@@ -49,7 +49,7 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    hooks: Box<dyn Hooks>,
+    hooks: Arc<dyn Hooks>,
     sessions: Sessions,
     control: Arc<Control>,
     /// Signs what clients have to answer.
@@ -136,6 +136,17 @@ impl Server {
 
     /// A server that asks `hooks` who may do what.
     pub fn with_hooks(config: Config, hooks: impl Hooks) -> Self {
+        Self::with_shared(config, Arc::new(hooks))
+    }
+
+    /// Another server with this one's configuration and hooks, and nothing of what it knows: what a restart without disk
+    /// leaves.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::with_shared(self.0.config.clone(), self.0.hooks.clone())
+    }
+
+    fn with_shared(config: Config, hooks: Arc<dyn Hooks>) -> Self {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).expect("a system without entropy cannot serve");
         let mut random = [0; 5];
@@ -163,7 +174,7 @@ impl Server {
             ),
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             config,
-            hooks: Box::new(hooks),
+            hooks,
             presence: Presence::new(bounds, epoch),
             is_swept: AtomicBool::new(false),
             drain: watch::channel(None).0,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result, bail};
 use downlink::{Delivery, Subscription};
 use downlink_server::{Config, Listening, Message, Server, Tls};
-use downlink_tests::stage::PATIENCE;
+use downlink_tests::received::PATIENCE;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
