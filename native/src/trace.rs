@@ -119,7 +119,8 @@ fn follow(
         Some((next(&mut receiver).await?, Some(receiver)))
     });
 
-    stream::iter(first).chain(Box::pin(coming))
+    // Whoever asks once more at the end is told so again.
+    stream::iter(first).chain(Box::pin(coming)).fuse()
 }
 
 async fn next(receiver: &mut broadcast::Receiver<TraceEvent>) -> Option<TraceEvent> {

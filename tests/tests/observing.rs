@@ -58,7 +58,11 @@ async fn the_trace_tells_the_story_to_whoever_comes_late() -> Result<()> {
 
     // What comes later is told too, and then the end.
     client.close().await;
-    let rest = timeout(PATIENCE, trace.collect::<Vec<_>>()).await?;
+    let mut rest = Vec::new();
+    while let Some(event) = timeout(PATIENCE, trace.next()).await? {
+        rest.push(event);
+    }
+    ensure!(trace.next().await.is_none() && client.trials().next().await.is_none());
     let last = rest.last().context("the end is told")?;
     ensure!(
         matches!(last.step, TraceStep::State(State::Disconnected { .. })),
