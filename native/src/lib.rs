@@ -24,6 +24,8 @@
 //! # }
 //! ```
 //!
+//! The [guide] has a chapter for each thing that an application does.
+//!
 //! It runs on [tokio]: make clients within a runtime. Everything happens in one task for each client; handles only send it
 //! commands. Dropping the last handle and subscription ends the task and all its I/O.
 //!
@@ -40,6 +42,7 @@ mod dial;
 mod directed;
 mod endpoints;
 mod failure;
+pub mod guide;
 mod http;
 #[cfg(feature = "json")]
 mod json;
@@ -101,3 +104,8 @@ pub use crate::{
     trace::{TraceEvent, TraceStep},
     tracking::Tracking,
 };
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
